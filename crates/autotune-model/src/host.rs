@@ -1,0 +1,57 @@
+//! The machine that the trials run on.
+
+use std::fmt;
+
+/// A set of CPUs by number, ascending and without repeats.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CpuSet(Vec<usize>);
+
+impl CpuSet {
+    /// The set of these CPUs.
+    pub fn new(cpus: impl IntoIterator<Item = usize>) -> Self {
+        let mut cpus: Vec<_> = cpus.into_iter().collect();
+        cpus.sort_unstable();
+        cpus.dedup();
+        Self(cpus)
+    }
+
+    /// The numbers, ascending.
+    pub fn as_slice(&self) -> &[usize] {
+        &self.0
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for CpuSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<_> = self.0.iter().map(usize::to_string).collect();
+        f.write_str(&texts.join(","))
+    }
+}
+
+/// Which CPUs the server and the generator run on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CpuPlacement {
+    /// The server's CPUs; `None` where nothing is pinned.
+    pub server: Option<CpuSet>,
+    /// The generator's; `None` where nothing is pinned.
+    pub generator: Option<CpuSet>,
+    /// How many CPUs the server gets: least of its set, quota and affinity.
+    pub cores: usize,
+}
+
+/// What the report says of the machine; read once at the start of a study.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    /// Pairs of name and text, in the order to be shown.
+    pub facts: Vec<(String, String)>,
+}

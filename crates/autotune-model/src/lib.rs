@@ -1,0 +1,46 @@
+//! The nouns of `autotune`: what every other crate talks about.
+//!
+//! Nothing here acts. There is no clock, no file, no process and no async in
+//! this crate; it holds identities, units, configurations, server profiles,
+//! trials, outcomes, records, histograms and the time axis they share. Types
+//! here do not know any file format: the crate that owns a file mirrors them.
+
+pub mod code;
+pub mod configuration;
+pub mod endpoint;
+pub mod histogram;
+pub mod history;
+pub mod host;
+pub mod id;
+pub mod load;
+pub mod objective;
+pub mod profile;
+pub mod record;
+pub mod secret;
+pub mod server;
+pub mod time;
+pub mod trial;
+pub mod units;
+pub mod value;
+
+pub use code::ErrorCode;
+pub use configuration::{Configuration, Label};
+pub use endpoint::{ConnectionPolicy, Endpoint, EndpointName, Expect};
+pub use histogram::{Histogram, SparseHistogram};
+pub use history::{Decision, DecisionKind, History, StopReason};
+pub use host::{CpuPlacement, CpuSet, HostFacts};
+pub use id::{ConfigId, Seed, VariantName};
+pub use load::{Arrivals, LoadShape, Users};
+pub use objective::{Accept, Metric, Objective, Over, Quantile};
+pub use profile::{Condition, ConfigFile, Fold, Param, ParamKind, Profile, Recycling, Test};
+pub use record::{
+    Accounting, EndpointLoad, FailureClass, GeneratorRecord, GeneratorVerdict, LoadRecord,
+    LoadSecond, LogRecord, MemorySource, Peer, ProcessRole, ProcessSample, ServerRecord,
+    ServerSample, TrialRecord,
+};
+pub use secret::Secret;
+pub use server::{EnvValue, ServerVariant};
+pub use time::{Anchor, Span};
+pub use trial::{Outcome, Stage, TrialKey, TrialSpec};
+pub use units::{Bytes, Rate, Share};
+pub use value::{ParamName, Value};

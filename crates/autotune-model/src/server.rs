@@ -1,0 +1,59 @@
+//! A server variant: `[server.X]` of the grid file, checked.
+
+use std::path::PathBuf;
+
+use crate::id::VariantName;
+use crate::secret::Secret;
+
+/// One server with its app, before any parameter is chosen.
+///
+/// Texts may hold holes of the template syntax (`{{ cache }}`, `{{ run }}`,
+/// `{{ port }}`, `{{ host }}`, `{{ cores }}` and, in `command`, the parameters);
+/// they are filled at launch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServerVariant {
+    /// As in `[server.X]`.
+    pub name: VariantName,
+    /// The name of the profile.
+    pub profile: String,
+    /// gunicorn: the app, `module:callable`.
+    pub app: Option<String>,
+    /// Absolute: the server's working directory.
+    pub dir: PathBuf,
+    /// Steps that build what the server needs, once by content; each already
+    /// split into words.
+    pub setup: Vec<Vec<String>>,
+    /// The folder of the server's program.
+    pub bin: Option<String>,
+    /// Further arguments, after the app's own and before the parameters.
+    pub args: Vec<String>,
+    /// `command` profile: the whole command, split into words.
+    pub command: Vec<String>,
+    /// Environment variables to set, in the order of the grid file.
+    pub env: Vec<(String, EnvValue)>,
+    /// Absolute: a folder that is copied into `{{ run }}` before each trial.
+    pub fixture: Option<PathBuf>,
+    /// Addresses beyond loopback that the app may connect to.
+    pub may_reach: Vec<String>,
+    /// The path that is asked until the server is ready; the first endpoint's
+    /// where none is given.
+    pub ready: Option<String>,
+    /// The signal that stops the server gracefully: `TERM`.
+    pub stop: Option<String>,
+}
+
+/// The value of an environment variable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnvValue {
+    /// A text, with holes.
+    Text(String),
+    /// Taken from the environment that `autotune` runs in.
+    FromEnv {
+        /// The name of the variable there.
+        name: String,
+        /// Whether the value must reach neither store, log nor report.
+        secret: bool,
+    },
+    /// A value that was taken in and is secret.
+    Secret(Secret<String>),
+}
