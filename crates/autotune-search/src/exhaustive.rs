@@ -1,0 +1,314 @@
+//! Every configuration in every block, until the question is answered or the
+//! budget is spent.
+//!
+//! 1. Pre-flight: up to three configurations that differ most (the baseline, the
+//!    first and the last of the grid), each launched twice in two blocks (A/A).
+//!    It gives what a launch costs, how busy the server is and the control.
+//! 2. Blocks: all configurations in random order under the same requests. One
+//!    that fails twice, and more than once in five launches, is left out of
+//!    later blocks: it cannot be recommended any more.
+//! 3. It stops when the next block does not fit into the budget; or at a look
+//!    (see `autotune_analysis::compare`) when the recommended configuration is
+//!    shown within `accept` and no lighter one is open.
+
+use std::time::Duration;
+
+use autotune_analysis::compare::{FIRST_LOOK, is_look};
+use autotune_analysis::{Analysis, VerdictWord};
+use autotune_model::{
+    ConfigId, Configuration, DecisionKind, History, Metric, Outcome, Stage, StopReason,
+    TrialRecord, TrialSpec,
+};
+use autotune_stats::{median, variance};
+
+use crate::blocks::{BlockPlan, outstanding, still_compared};
+use crate::length::{self, Length, Room};
+use crate::plan::{Plan, Warning};
+use crate::procedure::Next;
+
+/// Blocks of the pre-flight: each probe is launched so often.
+const PREFLIGHT_BLOCKS: u32 = 2;
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exhaustive {
+    plan: Plan,
+}
+
+/// What the pre-flight decided; read back from the history.
+#[derive(Clone, Copy)]
+struct Decided {
+    control: ConfigId,
+    length: Length,
+}
+
+impl Exhaustive {
+    /// The procedure for this plan.
+    pub fn new(plan: Plan) -> Self {
+        Self { plan }
+    }
+
+    /// What it was built from.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The next step.
+    pub fn next(&self, history: &History, analysis: &Analysis) -> Next {
+        let Some(decided) = decided(history) else {
+            return self.preflight(history);
+        };
+        let blocks = history
+            .trials
+            .iter()
+            .filter(|trial| trial.spec.key.stage == Stage::Measure);
+        let current = blocks.map(|trial| trial.spec.key.block).max();
+        if let Some(block) = current
+            && !history.is_closed(Stage::Measure, block)
+        {
+            let left = outstanding(self.block(history, decided, block), history);
+            if !left.is_empty() {
+                return self.run_or_stop(history, left);
+            }
+            if is_answered(analysis) {
+                return Next::Done(StopReason::Answered);
+            }
+        }
+        let block = current.map_or(0, |block| block + 1);
+        let trials = self.block(history, decided, block);
+        if trials.is_empty() {
+            return Next::Done(StopReason::NothingMeasurable);
+        }
+        self.run_or_stop(history, trials)
+    }
+
+    /// The trials that the pre-flight launches.
+    fn preflight(&self, history: &History) -> Next {
+        let Length { length, warm_up } = length::preflight(self.plan.budget);
+        let probes = self.probes();
+        for block in 0..PREFLIGHT_BLOCKS {
+            let plan = self.block_plan(Stage::Preflight, block, Length { length, warm_up });
+            let left = outstanding(plan.trials(&probes), history);
+            if !left.is_empty() {
+                return Next::Run(left);
+            }
+        }
+        Next::Decide(self.decide(history))
+    }
+
+    /// The configurations that differ most: the baseline, the first and the last
+    /// of the grid.
+    fn probes(&self) -> Vec<Configuration> {
+        let all = &self.plan.configurations;
+        let baseline = all.iter().find(|one| Some(one.id()) == self.plan.baseline);
+        let mut probes: Vec<Configuration> = Vec::new();
+        for one in baseline.into_iter().chain(all.last()).chain(all.first()) {
+            if !probes.contains(one) {
+                probes.push(one.clone());
+            }
+        }
+        // A short budget is spent on the comparison.
+        let most = if self.plan.budget < Duration::from_secs(900) {
+            2
+        } else {
+            3
+        };
+        probes.truncate(most);
+        probes
+    }
+
+    /// Control, length and what the budget can resolve.
+    fn decide(&self, history: &History) -> DecisionKind {
+        let trials: Vec<&TrialRecord> = history.last_attempts(Stage::Preflight).collect();
+        let overhead = length::overhead(trials.iter().copied());
+        let per_second = length::per_second(&self.plan.load, trials.iter().copied());
+        let left = self.plan.budget.saturating_sub(history.time_spent());
+        let count = self.plan.configurations.len();
+        let room = Room {
+            configurations: count,
+            left,
+            overhead,
+            per_second,
+        };
+        let Length { length, warm_up } = length::comparison(&self.plan, room);
+        let slot = length + overhead;
+        let fit = left.as_secs_f64() / slot.as_secs_f64() / count.max(1) as f64;
+        DecisionKind::Planned {
+            control: self.control(&trials),
+            length,
+            warm_up,
+            resolvable_pct: noise(&trials).map(|sd| resolvable_pct(sd, fit.floor().max(1.0))),
+        }
+    }
+
+    /// The steadiest probe that was measured in all its launches; where there is
+    /// none, the first configuration of the grid.
+    fn control(&self, trials: &[&TrialRecord]) -> ConfigId {
+        let probes = self.probes();
+        let steady = probes.iter().filter_map(|probe| {
+            let mut of = trials.iter().filter(|t| t.spec.configuration == *probe);
+            let all_measured = of.clone().all(|trial| trial.outcome == Outcome::Measured);
+            let logs: Vec<f64> = of.by_ref().filter_map(|trial| log_p95(trial)).collect();
+            (all_measured && !logs.is_empty()).then(|| (variance(&logs).unwrap_or(0.0), probe.id()))
+        });
+        let steadiest = steady.min_by(|a, b| a.0.total_cmp(&b.0));
+        steadiest.map_or(self.plan.configurations[0].id(), |(_, id)| id)
+    }
+
+    /// The trials of a block of the comparison: all that are still compared, the
+    /// control in any case.
+    fn block(&self, history: &History, decided: Decided, block: u32) -> Vec<TrialSpec> {
+        let mut compared = still_compared(&self.plan.configurations, history, block);
+        let is_control = |one: &&Configuration| one.id() == decided.control;
+        if !compared.is_empty() && !compared.iter().any(|one| one.id() == decided.control) {
+            compared.extend(self.plan.configurations.iter().find(is_control).cloned());
+        }
+        self.block_plan(Stage::Measure, block, decided.length)
+            .trials(&compared)
+    }
+
+    fn block_plan(&self, stage: Stage, block: u32, length: Length) -> BlockPlan {
+        BlockPlan {
+            stage,
+            block,
+            load: self.plan.load,
+            length: length.length,
+            warm_up: length.warm_up,
+            seed: self.plan.seed,
+        }
+    }
+
+    /// The trials, unless they do not fit into what is left of the budget.
+    fn run_or_stop(&self, history: &History, trials: Vec<TrialSpec>) -> Next {
+        let overhead = length::overhead(history.trials.iter());
+        let needed: Duration = trials.iter().map(|spec| spec.length + overhead).sum();
+        let left = self.plan.budget.saturating_sub(history.time_spent());
+        if needed <= left {
+            Next::Run(trials)
+        } else {
+            Next::Done(StopReason::Budget)
+        }
+    }
+
+    /// What the pre-flight found that a user should know.
+    pub fn warnings(&self, history: &History) -> Vec<Warning> {
+        let Some(decided) = decided(history) else {
+            return Vec::new();
+        };
+        let trials: Vec<&TrialRecord> = history.last_attempts(Stage::Preflight).collect();
+        let mut warnings = Vec::new();
+        let overloaded = |trial: &&TrialRecord| matches!(trial.outcome, Outcome::Overloaded { .. });
+        if !trials.is_empty() && trials.iter().all(overloaded) {
+            warnings.push(Warning::AllOverloaded);
+        }
+        let busiest = trials
+            .iter()
+            .filter_map(|trial| busy_pct(trial))
+            .reduce(f64::max);
+        if let Some(busy_pct) = busiest.filter(|busy| *busy < 20.0) {
+            warnings.push(Warning::AllIdle { busy_pct });
+        }
+        let per_second = length::per_second(&self.plan.load, trials.iter().copied());
+        if let Metric::Latency(quantile) = self.plan.metric {
+            let window = decided.length.length.saturating_sub(decided.length.warm_up);
+            let rarest = per_second * self.plan.rarest_endpoint.get();
+            let (expected, need) = (
+                (rarest * window.as_secs_f64()) as u64,
+                quantile.requests_needed(),
+            );
+            if expected < need {
+                warnings.push(Warning::FewRequests { expected, need });
+            }
+        }
+        let slot = decided.length.length + length::overhead(trials.iter().copied());
+        let left = self
+            .plan
+            .budget
+            .saturating_sub(trials.iter().map(|t| t.span.length()).sum());
+        let fit = left.as_secs_f64() / slot.as_secs_f64() / self.plan.configurations.len() as f64;
+        if fit < f64::from(FIRST_LOOK) {
+            warnings.push(Warning::FewBlocks {
+                fit: fit as u32,
+                need: FIRST_LOOK,
+            });
+        }
+        warnings
+    }
+}
+
+fn decided(history: &History) -> Option<Decided> {
+    history
+        .decisions
+        .iter()
+        .find_map(|decision| match decision.kind {
+            DecisionKind::Planned {
+                control,
+                length,
+                warm_up,
+                ..
+            } => Some(Decided {
+                control,
+                length: Length { length, warm_up },
+            }),
+            DecisionKind::BlockClosed { .. } | DecisionKind::Stopped { .. } => None,
+        })
+}
+
+fn is_answered(analysis: &Analysis) -> bool {
+    let verdict = &analysis.verdict;
+    let resolved = matches!(
+        verdict.word,
+        VerdictWord::Recommended | VerdictWord::KeepCurrent
+    );
+    is_look(analysis.complete_blocks) && resolved && verdict.lighter_open.is_empty()
+}
+
+/// CPU time of the server per second of load, in percent of one CPU.
+fn busy_pct(trial: &TrialRecord) -> Option<f64> {
+    let wall = trial.load.as_ref()?.generator.wall.as_secs_f64();
+    let cpu = trial.server.as_ref()?.cpu?.as_secs_f64();
+    (wall > 0.0).then(|| cpu / wall * 100.0)
+}
+
+/// The log of the mean over endpoints of p95, for noise between A/A launches.
+fn log_p95(trial: &TrialRecord) -> Option<f64> {
+    let load = trial.load.as_ref()?;
+    let logs: Option<Vec<f64>> = load
+        .endpoints
+        .iter()
+        .map(|endpoint| {
+            endpoint
+                .response
+                .quantile_us(0.95)
+                .map(|value| (value as f64).ln())
+        })
+        .collect();
+    autotune_stats::mean(&logs?)
+}
+
+/// Standard deviation between A/A launches, pooled over the probes.
+fn noise(trials: &[&TrialRecord]) -> Option<f64> {
+    let mut variances = Vec::new();
+    let mut seen: Vec<ConfigId> = Vec::new();
+    for trial in trials {
+        let id = trial.spec.configuration.id();
+        if seen.contains(&id) {
+            continue;
+        }
+        seen.push(id);
+        let same = trials
+            .iter()
+            .filter(|other| other.spec.configuration.id() == id);
+        let measured = same.filter(|other| other.outcome == Outcome::Measured);
+        variances.extend(variance(
+            &measured.filter_map(|t| log_p95(t)).collect::<Vec<_>>(),
+        ));
+    }
+    median(&variances).map(f64::sqrt)
+}
+
+/// The smallest difference of two configurations that so many blocks resolve
+/// with 95 % confidence and 80 % power: (1.96 + 0.84) sd sqrt(2 / blocks).
+fn resolvable_pct(sd: f64, blocks: f64) -> f64 {
+    (2.8 * sd * (2.0 / blocks).sqrt()).exp_m1() * 100.0
+}

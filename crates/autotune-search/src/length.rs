@@ -1,0 +1,119 @@
+//! How long a trial is, from the budget and the pre-flight.
+
+use std::time::Duration;
+
+use autotune_analysis::compare::FIRST_LOOK;
+use autotune_model::{LoadShape, Metric, TrialRecord};
+use autotune_stats::median;
+
+use crate::plan::Plan;
+
+/// No trial is shorter: below it start-up effects are most of what is seen.
+const SHORTEST: Duration = Duration::from_secs(4);
+/// Where requests need not more, no trial is longer: another launch tells more
+/// than a longer one, since launches differ from each other.
+const LONGEST: Duration = Duration::from_secs(60);
+/// With fewer blocks a pair has too few differences for a bound worth printing.
+const FEWEST_BLOCKS: u32 = 5;
+/// The warm-up is this part of a trial, at least one second, in whole seconds.
+const WARM_UP_PART: u32 = 10;
+
+/// The length of a trial and its warm-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Length {
+    pub(crate) length: Duration,
+    pub(crate) warm_up: Duration,
+}
+
+impl Length {
+    /// With a warm-up in whole seconds, since records are by the second.
+    pub(crate) fn of(length: Duration) -> Self {
+        let warm_up = Duration::from_secs((length / WARM_UP_PART).as_secs().max(1));
+        Self { length, warm_up }
+    }
+}
+
+/// The pre-flight's trials: a sixtieth of the budget, within bounds.
+pub(crate) fn preflight(budget: Duration) -> Length {
+    Length::of((budget / 60).clamp(SHORTEST, Duration::from_secs(30)))
+}
+
+/// What a trial takes besides its load: median over trials with a load.
+pub(crate) fn overhead<'a>(trials: impl Iterator<Item = &'a TrialRecord>) -> Duration {
+    let each: Vec<f64> = trials
+        .filter(|trial| trial.load.is_some())
+        .map(|trial| {
+            trial
+                .span
+                .length()
+                .saturating_sub(trial.spec.length)
+                .as_secs_f64()
+        })
+        .collect();
+    Duration::from_secs_f64(median(&each).unwrap_or(3.0))
+}
+
+/// What the comparison's trials must fit into.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// How many are compared.
+    pub(crate) configurations: usize,
+    /// What is left of the budget.
+    pub(crate) left: Duration,
+    /// What a trial takes besides its load.
+    pub(crate) overhead: Duration,
+    /// Requests per second over all endpoints.
+    pub(crate) per_second: f64,
+}
+
+/// The length of the comparison's trials.
+///
+/// What the quantile needs, if eight blocks fit into what is left; else as long
+/// as eight blocks allow, and where even the shortest trials do not fit eight
+/// times, as long as five blocks allow. In whole seconds.
+pub(crate) fn comparison(plan: &Plan, room: Room) -> Length {
+    let fit = |blocks: u32| {
+        let slots = blocks * u32::try_from(room.configurations.max(1)).unwrap_or(u32::MAX);
+        (room.left / slots).saturating_sub(room.overhead)
+    };
+    let needed = needed(plan, room.per_second).max(SHORTEST);
+    let wanted = needed.max((3 * room.overhead).min(LONGEST));
+    let length = if fit(FIRST_LOOK) >= SHORTEST {
+        wanted.min(fit(FIRST_LOOK))
+    } else {
+        wanted.min(fit(FEWEST_BLOCKS)).max(SHORTEST)
+    };
+    Length::of(Duration::from_secs(length.as_secs().max(1)))
+}
+
+/// How long a trial must be for the metric's requests at the rarest endpoint,
+/// the warm-up included.
+pub(crate) fn needed(plan: &Plan, per_second: f64) -> Duration {
+    let Metric::Latency(quantile) = plan.metric else {
+        return SHORTEST;
+    };
+    let rarest = per_second * plan.rarest_endpoint.get();
+    if rarest <= 0.0 {
+        return LONGEST;
+    }
+    // A tenth more, for arrivals are random.
+    let seconds = 1.1 * quantile.requests_needed() as f64 / rarest;
+    let window = Duration::from_secs_f64(seconds.min(86_400.0));
+    window + Length::of(window).warm_up
+}
+
+/// Requests per second: the rate of an open load; of a closed one what the
+/// pre-flight saw.
+pub(crate) fn per_second<'a>(
+    load: &LoadShape,
+    trials: impl Iterator<Item = &'a TrialRecord>,
+) -> f64 {
+    if let LoadShape::Open { rate, .. } = load {
+        return rate.get();
+    }
+    let seen: Vec<f64> = trials
+        .filter_map(|trial| trial.load.as_ref())
+        .map(|load| load.total().completed as f64 / load.length.as_secs_f64().max(1e-3))
+        .collect();
+    median(&seen).unwrap_or(1.0)
+}
