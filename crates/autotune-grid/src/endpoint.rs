@@ -1,0 +1,153 @@
+//! `[[endpoint]]`: what is asked of the app, and what a good answer is.
+
+use autotune_model::{Endpoint, EndpointName, ErrorCode, Expect};
+
+use crate::fault::{Checked, Faults, GridFault};
+use crate::template;
+use crate::tree::{Keys, Node, Table, all};
+
+const KEYS: Keys<'_> = Keys {
+    known: &["name", "path", "weight", "expect"],
+    planned: &["method", "headers", "body"],
+};
+const EXPECT_KEYS: Keys<'_> = Keys {
+    known: &["status", "contains"],
+    planned: &[],
+};
+
+/// All endpoints, at least one.
+pub(crate) fn read_all(root: &Table<'_>, faults: &mut Faults) -> Checked<Vec<Endpoint>> {
+    let hint = "add [[endpoint]] with `name` and `path`";
+    // The defaults have an `endpoint` too: only the text counts here.
+    let Some(node) = root.given("endpoint") else {
+        root.not_misspelt("endpoint")?;
+        let message = "no endpoint is given";
+        let code = ErrorCode::GridMissing;
+        let fault = GridFault::new(code, &root.span, message, "without [[endpoint]]");
+        return Err(faults.add(fault.hint(hint)));
+    };
+    if node.value.is_table() {
+        let message = "endpoints are a list of tables";
+        let fault = node.fault(message, "one table");
+        return Err(faults.add(fault.hint("write [[endpoint]] with two brackets")));
+    }
+    let mut tables = all(node.filled_list(faults)?.into_iter().map(|item| {
+        let defaults = root.defaults_of("endpoint");
+        item.table("[[endpoint]]".to_owned(), defaults, faults)
+    }))?;
+    tables
+        .iter_mut()
+        .for_each(|table| table.check_keys(&KEYS, faults));
+    let unique = names_are_unique(&tables, faults);
+    let endpoints = all(tables.iter().map(|table| endpoint(table, faults)));
+    unique?;
+    endpoints
+}
+
+fn endpoint(table: &Table<'_>, faults: &mut Faults) -> Checked<Endpoint> {
+    let name = name(table, faults);
+    let path = table
+        .require("path", "for example path = \"/report\"", faults)
+        .and_then(|node| path(&node, faults));
+    let weight = table
+        .require("weight", "for example weight = 1", faults)
+        .and_then(|node| node.positive(faults));
+    let expect = expect(table, faults);
+    Ok(Endpoint {
+        name: EndpointName::new(name?),
+        path: path?,
+        weight: weight?,
+        expect: expect?,
+    })
+}
+
+fn name(table: &Table<'_>, faults: &mut Faults) -> Checked<String> {
+    let node = table.require("name", "for example name = \"report\"", faults)?;
+    let name = node.filled_text(faults)?;
+    // It heads columns and lines of tables.
+    if name.trim() != name || name.chars().any(char::is_control) || name.chars().count() > 64 {
+        let message = "an endpoint's name has at most 64 characters, no control characters and \
+                       no space at its ends";
+        return Err(faults.add(node.fault(message, "not a name")));
+    }
+    Ok(name.to_owned())
+}
+
+fn names_are_unique(tables: &[Table<'_>], faults: &mut Faults) -> Checked<()> {
+    let mut seen: Vec<&str> = Vec::new();
+    let mut result = Ok(());
+    for node in tables.iter().filter_map(|table| table.given("name")) {
+        let Some(name) = node.value.as_str() else {
+            continue;
+        };
+        if seen.contains(&name) {
+            let message = format!("two endpoints are called `{name}`");
+            let code = ErrorCode::GridConflict;
+            let fault = GridFault::new(code, &node.span, message, "the name is taken");
+            result = Err(faults.add(fault));
+        }
+        seen.push(name);
+    }
+    result
+}
+
+/// Goes into the request line as it is, so it may hold only what can stand
+/// there.
+fn path(node: &Node<'_>, faults: &mut Faults) -> Checked<String> {
+    let path = node.filled_text(faults)?;
+    if !path.starts_with('/') {
+        let message = format!("`{}` begins with a slash", node.key);
+        let fault = node.fault(message, "no slash");
+        let likely = match path.split_once("://") {
+            Some((_, rest)) => rest
+                .find('/')
+                .map_or("/", |slash| &rest[slash..])
+                .to_owned(),
+            None => format!("/{path}"),
+        };
+        return Err(faults.add(fault.hint(format!("write \"{likely}\""))));
+    }
+    template::plain(node, path, faults)?;
+    if path.contains('#') {
+        let message = "the part of an address from `#` on is never sent";
+        return Err(faults.add(node.fault(message, "holds `#`")));
+    }
+    if !path.chars().all(|c| c.is_ascii_graphic()) {
+        let message = format!(
+            "`{}` holds a character that a request line cannot",
+            node.key
+        );
+        let fault = node.fault(message, "not plain");
+        return Err(faults.add(fault.hint("percent-encode it: a space is %20")));
+    }
+    Ok(path.to_owned())
+}
+
+/// `ready` of a server is a path too.
+pub(crate) fn ready_path(node: &Node<'_>, faults: &mut Faults) -> Checked<String> {
+    path(node, faults)
+}
+
+fn expect(table: &Table<'_>, faults: &mut Faults) -> Checked<Expect> {
+    let table = table.section("expect", &EXPECT_KEYS, faults)?;
+    let status = table
+        .require("status", "for example status = [200]", faults)
+        .and_then(|node| node.filled_list(faults))
+        .and_then(|list| all(list.iter().map(|node| status(node, faults))));
+    let contains = table
+        .get("contains")
+        .map(|node| match node.text(faults)? {
+            "" => Err(faults.add(node.fault("every body contains the empty text", "empty"))),
+            text => Ok(text.to_owned()),
+        })
+        .transpose();
+    Ok(Expect {
+        status: status?,
+        contains: contains?,
+    })
+}
+
+fn status(node: &Node<'_>, faults: &mut Faults) -> Checked<u16> {
+    let status = node.int((100, 599), faults)?;
+    u16::try_from(status).map_err(|why| faults.add(node.fault(why.to_string(), "not a status")))
+}

@@ -1,0 +1,98 @@
+//! `env` of a server: the environment variables that it is started with. Taking
+//! values out of our own environment is left to the program.
+
+use std::ops::Range;
+
+use autotune_model::{EnvValue, ErrorCode, Profile};
+
+use crate::fault::{Checked, Faults, GridFault};
+use crate::template::{Filled, Holed};
+use crate::tree::{Keys, Node, Table, all};
+
+const FROM_ENV_KEYS: Keys<'_> = Keys {
+    known: &["from_env", "secret"],
+    planned: &[],
+};
+
+/// All variables in the order of the text. Their texts with holes are added to
+/// `texts`.
+pub(crate) fn read<'a>(
+    server: &Table<'a>,
+    profile: &Profile,
+    texts: &mut Vec<Holed<'a>>,
+    faults: &mut Faults,
+) -> Checked<Vec<(String, EnvValue)>> {
+    let Some(node) = server.given("env") else {
+        return Ok(Vec::new());
+    };
+    let env = node.table("`env`".to_owned(), server.defaults_of("env"), faults)?;
+    // Only a command has no other way to be told its variables.
+    let filled = match profile.takes_any_param() {
+        true => Filled::PerConfiguration,
+        false => Filled::AtLaunch,
+    };
+    all(env.nodes.iter().map(|node| {
+        name(node, profile, faults)?;
+        let value = if node.value.is_table() {
+            from_env(node, &env, faults)?
+        } else if node.value.is_str() {
+            let text = node.text(faults)?.to_owned();
+            texts.push(Holed {
+                node: node.clone(),
+                words: vec![text.clone()],
+                filled,
+            });
+            EnvValue::Text(text)
+        } else {
+            return Err(faults.add(node.mismatch("a text or { from_env = \"NAME\" }")));
+        };
+        Ok((node.key.to_owned(), value))
+    }))
+}
+
+/// The values of `from_env` with their places, whether or not they are right.
+pub(crate) fn from_env_places(server: &Table<'_>) -> Vec<(String, Range<usize>)> {
+    let env = server.given("env");
+    let values = env.and_then(|env| Some(env.value.as_table()?.values()));
+    let mut places: Vec<(String, Range<usize>)> = values
+        .into_iter()
+        .flatten()
+        .filter_map(|value| value.get_ref().get("from_env"))
+        .filter_map(|from| Some((from.get_ref().as_str()?.to_owned(), from.span())))
+        .collect();
+    places.sort_by_key(|(_, span)| span.start);
+    places
+}
+
+fn name(node: &Node<'_>, profile: &Profile, faults: &mut Faults) -> Checked<()> {
+    let (key, span) = (node.key, &node.key_span);
+    if key.is_empty() || key.contains(['=', '\0']) {
+        let message = format!("no environment variable can be called `{key}`");
+        let code = ErrorCode::GridValue;
+        return Err(faults.add(GridFault::new(code, span, message, "not a name")));
+    }
+    if profile.cleared_env.iter().any(|cleared| cleared == key) {
+        let message = format!("`{key}` would override what the grid sets");
+        let code = ErrorCode::GridConflict;
+        let fault = GridFault::new(code, span, message, "is cleared before each launch");
+        return Err(faults.add(fault.hint("set the parameter in [grid] instead")));
+    }
+    Ok(())
+}
+
+fn from_env<'a>(node: &Node<'a>, env: &Table<'a>, faults: &mut Faults) -> Checked<EnvValue> {
+    let mut table = node.table(format!("`{}`", node.key), None, faults)?;
+    table.inherit(env);
+    table.check_keys(&FROM_ENV_KEYS, faults);
+    let hint = "the variable to take: from_env = \"NAME\"";
+    let name = table
+        .require("from_env", hint, faults)
+        .and_then(|node| node.filled_text(faults));
+    let secret = table
+        .require("secret", "true or false", faults)
+        .and_then(|node| node.bool(faults));
+    Ok(EnvValue::FromEnv {
+        name: name?.to_owned(),
+        secret: secret?,
+    })
+}

@@ -1,0 +1,202 @@
+//! The whole grid file: all tables read, every fault gathered.
+
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+use autotune_model::{
+    ConnectionPolicy, CpuSet, Endpoint, ErrorCode, LoadShape, Objective, Profile, ServerVariant,
+};
+use toml::de::{DeTable, Error};
+
+use crate::defaults::DEFAULTS;
+use crate::endpoint;
+use crate::fault::{Checked, Faults, GridFault};
+use crate::goal::{self, Goal};
+use crate::grid::{self, Space};
+use crate::load;
+use crate::scalar;
+use crate::server::{self, Known, Server};
+use crate::tree::{Keys, Table, all};
+
+const KEYS: Keys<'_> = Keys {
+    known: &[
+        "name",
+        "server",
+        "grid",
+        "baseline",
+        "endpoint",
+        "load",
+        "objective",
+        "host",
+        "budget",
+    ],
+    planned: &["service", "limits"],
+};
+
+/// A grid file, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GridFile {
+    /// Names the study: letters, digits, `-` and `_`.
+    pub name: String,
+    /// At least one, in the order of the text.
+    pub variants: Vec<ServerVariant>,
+    /// At least one, in the order of the text.
+    pub endpoints: Vec<Endpoint>,
+    /// How requests arrive.
+    pub load: LoadShape,
+    /// How connections are used.
+    pub connections: ConnectionPolicy,
+    /// What is wanted.
+    pub objective: Objective,
+    /// Which CPUs are asked for.
+    pub host: HostRequest,
+    /// How long a sweep may work; `None` where the file does not say.
+    pub budget: Option<Duration>,
+    /// What is to be compared.
+    pub space: Space,
+    /// Where the text names what only the program can look at.
+    pub places: Places,
+}
+
+/// The CPUs that `[host]` asks for; `None` where it does not say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostRequest {
+    /// The server's.
+    pub server_cpus: Option<CpuSet>,
+    /// The generator's; none of them the server's.
+    pub generator_cpus: Option<CpuSet>,
+}
+
+/// Bytes of the text at which folders, files and variables are named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// One for each variant, in the same order.
+    pub variants: Vec<VariantPlaces>,
+}
+
+/// Where one variant names what only the program can look at. `None` where the
+/// key was left out; then `name` is the place to point at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VariantPlaces {
+    /// `X` in `[server.X]`.
+    pub name: Range<usize>,
+    /// The value of `app`.
+    pub app: Option<Range<usize>>,
+    /// The value of `dir`.
+    pub dir: Option<Range<usize>>,
+    /// The value of `bin`.
+    pub bin: Option<Range<usize>>,
+    /// The value of `fixture`.
+    pub fixture: Option<Range<usize>>,
+    /// The value of `setup`.
+    pub setup: Option<Range<usize>>,
+    /// The value of `command`.
+    pub command: Option<Range<usize>>,
+    /// The values of `from_env` with their places, in the order of the text.
+    pub from_env: Vec<(String, Range<usize>)>,
+}
+
+/// Reads a grid file. `base` is the absolute folder of the file: relative paths
+/// are joined to it and never looked at. `profiles` are the kinds of servers
+/// that there are; one without parameters takes `command`.
+///
+/// # Errors
+/// All faults that were found, at least one, in the order of the text. A text
+/// that is not TOML gives only the faults of its syntax.
+pub fn read(text: &str, base: &Path, profiles: &[Profile]) -> Result<GridFile, Vec<GridFault>> {
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    // The parser recovers by guessing, so later errors may only follow from the
+    // first.
+    if let Some(error) = errors.first() {
+        return Err(vec![syntax(error, text)]);
+    }
+    let defaults = DeTable::parse(DEFAULTS)
+        .expect("the embedded defaults are TOML: every test that reads a grid file reads them");
+    let mut faults = Faults::default();
+    let mut root = Table::root(tree.get_ref(), defaults.get_ref(), text.len());
+    let known = Known { base, profiles };
+    root.check_keys(&KEYS, &mut faults);
+    match grid_file(&root, &known, &mut faults) {
+        Ok(file) if faults.is_empty() => Ok(file),
+        _ => Err(faults.into_sorted()),
+    }
+}
+
+fn syntax(error: &Error, text: &str) -> GridFault {
+    let span = error.span().unwrap_or(text.len()..text.len());
+    let message = format!("not TOML: {}", error.message());
+    GridFault::new(ErrorCode::GridSyntax, &span, message, "here")
+}
+
+fn grid_file(root: &Table<'_>, known: &Known<'_>, faults: &mut Faults) -> Checked<GridFile> {
+    let name = name(root, faults);
+    let servers = server::read_all(root, known, faults);
+    let endpoints = endpoint::read_all(root, faults);
+    let load = load::read(root, faults);
+    let goal = goal::read(root, faults);
+    let host = goal::host(root, faults);
+    let budget = goal::budget(root, faults);
+    let servers = servers?;
+    let space = grid::read(root, &servers, faults);
+    let (endpoints, space) = (endpoints?, space?);
+    let (connections, load) = load?;
+    let (server_cpus, generator_cpus) = host?;
+    let objective = objective(goal?, &endpoints, &space, &servers);
+    let places = Places {
+        variants: servers.iter().map(|server| server.places.clone()).collect(),
+    };
+    Ok(GridFile {
+        name: name?,
+        variants: all(servers.into_iter().map(|server| server.variant))?,
+        endpoints,
+        load,
+        connections,
+        objective,
+        host: HostRequest {
+            server_cpus,
+            generator_cpus,
+        },
+        budget: budget?,
+        space,
+        places,
+    })
+}
+
+fn name(root: &Table<'_>, faults: &mut Faults) -> Checked<String> {
+    let node = root.require(
+        "name",
+        "it names the folder of the results: name = \"blog\"",
+        faults,
+    )?;
+    let name = node.text(faults)?;
+    if !scalar::is_name(name) {
+        let message = "`name` cannot name a folder";
+        let hint = "letters, digits, `-` and `_`, at most 64, a letter or digit first";
+        return Err(faults.add(node.fault(message, "not a name").hint(hint)));
+    }
+    Ok(name.to_owned())
+}
+
+fn objective(
+    goal: Goal,
+    endpoints: &[Endpoint],
+    space: &Space,
+    servers: &[Server<'_, '_>],
+) -> Objective {
+    let swept = space.configurations.first().map(|first| first.variant());
+    let server = servers.iter().find(|server| Some(&server.name) == swept);
+    Objective {
+        minimize: goal.minimize,
+        over: goal.over,
+        max_error_rate: Some(goal.max_error_rate),
+        accept: goal.accept,
+        min_effect: goal.min_effect,
+        weights: endpoints
+            .iter()
+            .map(|endpoint| (endpoint.name.clone(), endpoint.weight))
+            .collect(),
+        baseline: space.baseline.clone(),
+        workers: server.and_then(|server| server.profile.ok()?.workers.clone()),
+    }
+}

@@ -1,0 +1,193 @@
+//! `[objective]`, `[host]` and `[budget]`: what is wanted, on which CPUs and for
+//! how long.
+
+use std::time::Duration;
+
+use autotune_model::{Accept, CpuSet, ErrorCode, Metric, Over, Quantile, Share};
+
+use crate::fault::{Checked, Faults, GridFault};
+use crate::load::time;
+use crate::scalar;
+use crate::tree::{Keys, Node, Table, all};
+
+const OBJECTIVE_KEYS: Keys<'_> = Keys {
+    known: &["minimize", "over", "max_error_rate", "accept", "min_effect"],
+    planned: &["max_p95", "max_p99", "max_memory", "connections"],
+};
+const HOST_KEYS: Keys<'_> = Keys {
+    known: &["server_cpus", "generator_cpus"],
+    planned: &[],
+};
+const BUDGET_KEYS: Keys<'_> = Keys {
+    known: &["time"],
+    planned: &["uptime"],
+};
+const METRICS: [(&str, Metric); 7] = [
+    ("mean", Metric::Mean),
+    ("p50", Metric::Latency(Quantile::P50)),
+    ("p90", Metric::Latency(Quantile::P90)),
+    ("p95", Metric::Latency(Quantile::P95)),
+    ("p99", Metric::Latency(Quantile::P99)),
+    ("memory", Metric::Memory),
+    ("cpu", Metric::Cpu),
+];
+const COMBINATIONS: [(&str, Over); 3] = [
+    ("geomean", Over::Geomean),
+    ("worst", Over::Worst),
+    ("pooled", Over::Pooled),
+];
+/// The kernel's CPU masks end here.
+const LAST_CPU: i64 = 1023;
+
+/// `[objective]`, before endpoints and baseline are known.
+pub(crate) struct Goal {
+    pub(crate) minimize: Metric,
+    pub(crate) over: Over,
+    pub(crate) max_error_rate: Share,
+    pub(crate) accept: Accept,
+    pub(crate) min_effect: Share,
+}
+
+/// `[objective]`.
+pub(crate) fn read(root: &Table<'_>, faults: &mut Faults) -> Checked<Goal> {
+    let table = root.section("objective", &OBJECTIVE_KEYS, faults)?;
+    let minimize = table
+        .require("minimize", "for example \"p95\"", faults)
+        .and_then(|node| node.choice(&METRICS, faults));
+    let over = table
+        .require("over", "for example \"geomean\"", faults)
+        .and_then(|node| node.choice(&COMBINATIONS, faults));
+    let max_error_rate = table
+        .require("max_error_rate", "for example \"0.1%\"", faults)
+        .and_then(|node| bounded_share(&node, Zero::Allowed, faults));
+    let accept = table
+        .require("accept", "for example \"5%\"", faults)
+        .and_then(|node| accept(&node, faults));
+    let min_effect = table
+        .require("min_effect", "for example \"2%\"", faults)
+        .and_then(|node| bounded_share(&node, Zero::Refused, faults));
+    Ok(Goal {
+        minimize: minimize?,
+        over: over?,
+        max_error_rate: max_error_rate?,
+        accept: accept?,
+        min_effect: min_effect?,
+    })
+}
+
+/// Whether a share may be zero: no night resolves a difference of nothing.
+#[derive(Clone, Copy, PartialEq)]
+enum Zero {
+    Allowed,
+    Refused,
+}
+
+fn share(node: &Node<'_>, text: &str, faults: &mut Faults) -> Checked<Share> {
+    scalar::percent(text).ok_or_else(|| {
+        let message = format!("`{}` is not a percentage: \"{text}\"", node.key);
+        let fault = node.fault(message, "not a percentage");
+        faults.add(fault.hint("write it as \"5%\""))
+    })
+}
+
+fn bounded_share(node: &Node<'_>, zero: Zero, faults: &mut Faults) -> Checked<Share> {
+    let text = percent_text(node, "a percentage as a text, such as \"2%\"", faults)?;
+    let share = share(node, text, faults)?;
+    if share.get() > 1.0 {
+        let message = format!("`{}` is at most 100%", node.key);
+        return Err(faults.add(node.fault(message, "more than all")));
+    }
+    if zero == Zero::Refused && share.get() == 0.0 {
+        let message = format!("`{}` is above zero", node.key);
+        return Err(faults.add(node.fault(message, "zero")));
+    }
+    Ok(share)
+}
+
+fn percent_text<'a>(node: &Node<'a>, wanted: &str, faults: &mut Faults) -> Checked<&'a str> {
+    match node.value.is_str() {
+        true => node.text(faults),
+        false => Err(faults.add(node.mismatch(wanted))),
+    }
+}
+
+/// `"5%"`, `"2ms"` or both in a list.
+fn accept(node: &Node<'_>, faults: &mut Faults) -> Checked<Accept> {
+    let parts = match node.value.is_array() {
+        true => node.filled_list(faults)?,
+        false => vec![node.clone()],
+    };
+    let mut accept = Accept {
+        relative: None,
+        absolute: None,
+    };
+    for part in &parts {
+        let wanted = "a percentage or a time as a text, such as \"5%\" or \"2ms\"";
+        let text = percent_text(part, wanted, faults)?;
+        let twice = if text.contains('%') {
+            accept
+                .relative
+                .replace(share(part, text, faults)?)
+                .is_some()
+        } else {
+            accept.absolute.replace(time(part, faults)?).is_some()
+        };
+        if twice {
+            let message = "`accept` takes one percentage and one time";
+            let code = ErrorCode::GridConflict;
+            let fault = GridFault::new(code, &part.span, message, "the second of its kind");
+            return Err(faults.add(fault));
+        }
+    }
+    Ok(accept)
+}
+
+/// `[host]`: the CPUs of the server and of the generator.
+pub(crate) fn host(
+    root: &Table<'_>,
+    faults: &mut Faults,
+) -> Checked<(Option<CpuSet>, Option<CpuSet>)> {
+    let table = root.section("host", &HOST_KEYS, faults)?;
+    let mut cpus = |key| {
+        let node = table.get(key);
+        node.map(|node| cpu_set(&node, faults)).transpose()
+    };
+    let (server, generator) = (cpus("server_cpus"), cpus("generator_cpus"));
+    let (server, generator) = (server?, generator?);
+    if let (Some(server), Some(generator), Some(node)) =
+        (&server, &generator, table.get("generator_cpus"))
+        && let Some(cpu) = server
+            .as_slice()
+            .iter()
+            .find(|cpu| generator.as_slice().contains(cpu))
+    {
+        let message = format!("CPU {cpu} is both the server's and the generator's");
+        let code = ErrorCode::GridConflict;
+        let fault = GridFault::new(code, &node.span, message, "overlaps `server_cpus`");
+        let hint = "the generator would slow down what it measures; name others";
+        return Err(faults.add(fault.hint(hint)));
+    }
+    Ok((server, generator))
+}
+
+fn cpu_set(node: &Node<'_>, faults: &mut Faults) -> Checked<CpuSet> {
+    let list = node.filled_list(faults)?;
+    let cpus = all(list.iter().map(|cpu| {
+        let number = cpu.int((0, LAST_CPU), faults)?;
+        usize::try_from(number).map_err(|why| faults.add(cpu.fault(why.to_string(), "no CPU")))
+    }))?;
+    Ok(CpuSet::new(cpus))
+}
+
+/// `[budget]`: how long a sweep may work.
+pub(crate) fn budget(root: &Table<'_>, faults: &mut Faults) -> Checked<Option<Duration>> {
+    let table = root.section("budget", &BUDGET_KEYS, faults)?;
+    let Some(node) = table.get("time") else {
+        return Ok(None);
+    };
+    let budget = time(&node, faults)?;
+    if budget.is_zero() {
+        return Err(faults.add(node.fault("`time` is above zero", "no time")));
+    }
+    Ok(Some(budget))
+}

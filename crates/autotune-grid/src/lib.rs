@@ -1,0 +1,39 @@
+//! Grid file text to checked space; space to canonical configurations.
+//!
+//! The text is parsed into a tree that keeps the place of every key and value
+//! (`tree`), walked by hand, and every fault is collected with its place, so
+//! that one look shows all that is wrong. Nothing here touches a file, a clock
+//! or the environment: whether a folder exists is for the program to say, and
+//! [`Places`] tells it where to point.
+
+mod defaults;
+mod fault;
+
+mod scalar;
+mod tree;
+
+mod param;
+mod template;
+
+mod endpoint;
+mod environment;
+mod goal;
+mod load;
+mod server;
+
+mod axis;
+mod expand;
+mod grid;
+
+mod file;
+mod spelling;
+
+pub use defaults::DEFAULTS;
+pub use expand::FoldedCell;
+pub use fault::GridFault;
+pub use file::{GridFile, HostRequest, Places, VariantPlaces, read};
+pub use grid::{MAX_CELLS, Space};
+pub use spelling::{ConfigTextError, parse_configuration};
+
+#[cfg(test)]
+mod tests;

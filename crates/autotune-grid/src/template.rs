@@ -1,0 +1,204 @@
+//! Texts with holes (`{{ … }}`): split into words around the holes, and checked
+//! before the night begins. Filling the holes is left to whoever launches.
+
+use std::collections::BTreeSet;
+
+use autotune_model::{ErrorCode, ParamName};
+use minijinja::{Environment, ErrorKind};
+
+use crate::fault::{Checked, Faults, GridFault, did_you_mean};
+use crate::tree::Node;
+
+/// The holes of every text that is filled at launch.
+pub(crate) const AT_LAUNCH: [&str; 5] = ["cache", "run", "port", "host", "cores"];
+/// The holes of a setup step: it runs before there is a trial.
+pub(crate) const AT_SETUP: [&str; 1] = ["cache"];
+
+/// When the holes of a text are filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filled {
+    /// Once, before there is a trial.
+    AtSetup,
+    /// At each launch, the same for all configurations: the server is also
+    /// asked for its version in this way, without any configuration.
+    AtLaunch,
+    /// At each launch, with the parameters of the configuration.
+    PerConfiguration,
+}
+
+/// A text with holes and where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Holed<'a> {
+    pub(crate) node: Node<'a>,
+    /// The words that are filled one by one.
+    pub(crate) words: Vec<String>,
+    pub(crate) filled: Filled,
+}
+
+/// Whether a text has anything to fill.
+pub(crate) fn has_holes(text: &str) -> bool {
+    next_hole(text).is_some()
+}
+
+/// Splits into words as a shell would, but never within a hole. `None` when a
+/// quote is not closed.
+pub(crate) fn split_words(text: &str) -> Option<Vec<String>> {
+    // Zero bytes are refused in every text, so they can mark the holes.
+    let mut marked = String::new();
+    let mut holes = Vec::new();
+    let mut rest = text;
+    while let Some((start, end)) = next_hole(rest) {
+        marked.push_str(&rest[..start]);
+        marked.push_str(&format!("\0{}\0", holes.len()));
+        holes.push(&rest[start..end]);
+        rest = &rest[end..];
+    }
+    marked.push_str(rest);
+    let words = shlex::split(&marked)?;
+    Some(words.iter().map(|word| with_holes(word, &holes)).collect())
+}
+
+fn with_holes(word: &str, holes: &[&str]) -> String {
+    // Text and hole numbers alternate between the marks.
+    word.split('\0')
+        .enumerate()
+        .map(|(place, part)| match part.parse::<usize>() {
+            Ok(number) if place % 2 == 1 => holes.get(number).copied().unwrap_or_default(),
+            _ => part,
+        })
+        .collect()
+}
+
+/// The first `{{ … }}`, `{% … %}` or `{# … #}`.
+fn next_hole(text: &str) -> Option<(usize, usize)> {
+    let starts = ["{{", "{%", "{#"].map(|open| text.find(open));
+    let start = starts.into_iter().flatten().min()?;
+    let close = match text.as_bytes()[start + 1] {
+        b'{' => "}}",
+        b'%' => "%}",
+        _ => "#}",
+    };
+    // A hole that is not closed reaches to the end; the check will say so.
+    let end = text[start + 2..].find(close);
+    Some((start, end.map_or(text.len(), |end| start + 2 + end + 2)))
+}
+
+/// The names that a text's holes use. Faults for what is no template, and for
+/// names and filters that will not be there. `params` are there only where a
+/// text is filled per configuration.
+pub(crate) fn check(
+    text: &Holed<'_>,
+    params: &[ParamName],
+    faults: &mut Faults,
+) -> Checked<BTreeSet<String>> {
+    let mut used = BTreeSet::new();
+    for word in &text.words {
+        used.append(&mut check_word(&text.node, word, faults)?);
+    }
+    let mut allowed: Vec<&str> = match text.filled {
+        Filled::AtSetup => AT_SETUP.to_vec(),
+        Filled::AtLaunch | Filled::PerConfiguration => AT_LAUNCH.to_vec(),
+    };
+    if text.filled == Filled::PerConfiguration {
+        allowed.extend(params.iter().map(ParamName::as_str));
+    }
+    let mut result = Ok(());
+    for name in used.iter().filter(|name| !allowed.contains(&name.as_str())) {
+        let when = match text.filled {
+            Filled::AtSetup => " when the setup runs",
+            Filled::AtLaunch if params.iter().any(|param| param.as_str() == name) => " here",
+            Filled::AtLaunch | Filled::PerConfiguration => "",
+        };
+        let message = format!("nothing is called `{name}`{when}");
+        let mut fault = text.node.fault(message, format!("uses `{name}`"));
+        fault.hint = did_you_mean(name, allowed.iter().copied());
+        result = Err(faults.add(fault));
+    }
+    result.map(|()| used)
+}
+
+fn check_word(node: &Node<'_>, word: &str, faults: &mut Faults) -> Checked<BTreeSet<String>> {
+    if !has_holes(word) {
+        return Ok(BTreeSet::new());
+    }
+    let environment = Environment::new();
+    let template = environment.template_from_str(word).map_err(|error| {
+        let why = error.detail().unwrap_or("syntax error").to_owned();
+        faults.add(node.fault(
+            format!("`{word}` is not a template: {why}"),
+            "not a template",
+        ))
+    })?;
+    let used: BTreeSet<String> = template.undeclared_variables(false).into_iter().collect();
+    // Only a trial run finds filters that do not exist. Every name stands for a
+    // number here; other errors may come from just that and say nothing.
+    let ones: std::collections::BTreeMap<&str, i64> =
+        used.iter().map(|name| (name.as_str(), 1)).collect();
+    match template
+        .render(&ones)
+        .map_err(|error| (error.kind(), error))
+    {
+        Err((
+            ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction,
+            error,
+        )) => {
+            let why = error.detail().unwrap_or("unknown filter").to_owned();
+            let fault = node.fault(
+                format!("`{word}` cannot be filled: {why}"),
+                "cannot be filled",
+            );
+            Err(faults.add(fault))
+        }
+        _ => Ok(used),
+    }
+}
+
+/// A fault for a text that has holes where none are filled.
+pub(crate) fn plain(node: &Node<'_>, text: &str, faults: &mut Faults) -> Checked<()> {
+    if !has_holes(text) {
+        return Ok(());
+    }
+    let message = format!("a template in `{}` is not supported yet", node.key);
+    let code = ErrorCode::GridNotSupported;
+    Err(faults.add(GridFault::new(
+        code,
+        &node.span,
+        message,
+        "not supported yet",
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_split_around_holes() {
+        let check = |text: &str, expected: Option<&[&str]>| {
+            let words = split_words(text);
+            let words = words
+                .as_ref()
+                .map(|w| w.iter().map(String::as_str).collect::<Vec<_>>());
+            assert_eq!(words.as_deref(), expected, "{text}");
+        };
+        check("a b", Some(&["a", "b"]));
+        check("", Some(&[]));
+        check(
+            "python3 -m venv {{ cache }}/venv",
+            Some(&["python3", "-m", "venv", "{{ cache }}/venv"]),
+        );
+        check("'{{ run }} x' y", Some(&["{{ run }} x", "y"]));
+        check(
+            "{{ 'a b' ~ \"c\" }}d e",
+            Some(&["{{ 'a b' ~ \"c\" }}d", "e"]),
+        );
+        check(
+            "{% if x %}a{% endif %} b",
+            Some(&["{% if x %}a{% endif %}", "b"]),
+        );
+        check("{{ a }}{{ b }} 0", Some(&["{{ a }}{{ b }}", "0"]));
+        check("x {{ open", Some(&["x", "{{ open"]));
+        check("'open", None);
+        check("a\\ b", Some(&["a b"]));
+    }
+}
