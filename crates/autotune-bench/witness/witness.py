@@ -7,7 +7,7 @@ tree once a second. Each pass launches every configuration once, in random order
 same arrivals, so that what the host and chance do falls on all of them alike.
 
     python3 witness.py ../../../grids/quickstart.toml --venv VENV --k6 K6 --launches 10
-    python3 witness.py GRID --venv VENV --k6 K6 --env QUICKSTART_WAIT_MS=500 1/8 4/8/gthread
+    python3 witness.py GRID --venv VENV --k6 K6 --env QUICKSTART_WAIT_MS=400 1/8 4/8/gthread
 
 A configuration is workers[/threads[/worker-class[/max-requests[/jitter]]]]; without any, all of
 the grid and its baseline run. Only what the quickstart's grid file uses is understood: one
