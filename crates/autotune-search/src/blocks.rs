@@ -112,3 +112,130 @@ pub(crate) fn still_compared(
         .cloned()
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use autotune_model::{Arrivals, ParamName, Profile, Rate, Span, VariantName, time::Anchor};
+
+    fn configurations() -> Vec<Configuration> {
+        let profile = Profile {
+            name: "demo".to_owned(),
+            params: Vec::new(),
+            label_fields: 0,
+            folds: Vec::new(),
+            recycling: None,
+            config_file: None,
+            workers: None,
+            threads: None,
+            cleared_env: Vec::new(),
+        };
+        let one = |n: i64| {
+            let given = [(ParamName::from("n"), n.into())];
+            Configuration::fold(&profile, &VariantName::new("demo"), &given, false).configuration
+        };
+        (0..6).map(one).collect()
+    }
+
+    fn plan(block: u32) -> BlockPlan {
+        BlockPlan {
+            stage: Stage::Measure,
+            block,
+            load: LoadShape::Open {
+                rate: Rate::per_second(10.0).unwrap(),
+                arrivals: Arrivals::Poisson,
+            },
+            length: Duration::from_secs(5),
+            warm_up: Duration::from_secs(1),
+            seed: Seed::new(1),
+        }
+    }
+
+    fn ended(spec: &TrialSpec, outcome: Outcome) -> TrialRecord {
+        let anchor = Anchor {
+            monotonic_ns: 0,
+            boot_ns: 0,
+            wall_ns: 0,
+        };
+        TrialRecord {
+            spec: spec.clone(),
+            outcome,
+            span: Span {
+                start: anchor,
+                end: anchor,
+            },
+            load: None,
+            server: None,
+        }
+    }
+
+    fn died() -> Outcome {
+        Outcome::Died {
+            detail: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_block_has_everybody_once_in_its_own_order_under_one_load() {
+        let (all, first, second) = (configurations(), plan(0), plan(1));
+        let labels = |plan: &BlockPlan| -> Vec<String> {
+            plan.trials(&all)
+                .iter()
+                .map(|spec| spec.configuration.to_string())
+                .collect()
+        };
+        assert_eq!(labels(&first), labels(&first));
+        assert_ne!(labels(&first), labels(&second));
+        let mut sorted = labels(&first);
+        sorted.sort();
+        let mut expected: Vec<_> = all.iter().map(ToString::to_string).collect();
+        expected.sort();
+        assert_eq!(sorted, expected);
+        let trials = first.trials(&all);
+        assert!(trials.iter().all(|spec| spec.seed == trials[0].seed));
+        assert_ne!(trials[0].seed, second.trials(&all)[0].seed);
+    }
+
+    #[test]
+    fn what_says_nothing_is_tried_once_more_and_comes_last() {
+        let trials = plan(0).trials(&configurations());
+        let invalid = Outcome::Invalid {
+            detail: String::new(),
+        };
+        let mut history = History::default();
+        history.trials.push(ended(&trials[0], invalid.clone()));
+        history.trials.push(ended(&trials[1], died()));
+        let left = outstanding(trials.clone(), &history);
+        assert_eq!(left.len(), 5);
+        assert_eq!((left[4].key, left[4].attempt), (trials[0].key, 1));
+        history.trials.push(ended(&left[4], invalid));
+        assert_eq!(outstanding(trials.clone(), &history).len(), 4);
+        // An interruption is nobody's fault and uses up no attempt.
+        history.trials.push(ended(&trials[2], Outcome::Interrupted));
+        let left = outstanding(trials.clone(), &history);
+        assert!(
+            left.iter()
+                .any(|spec| spec.key == trials[2].key && spec.attempt == 1)
+        );
+    }
+
+    #[test]
+    fn two_failures_end_the_comparison_for_a_configuration() {
+        let all = configurations();
+        let mut history = History::default();
+        for block in 0..2 {
+            for spec in plan(block).trials(&all) {
+                let outcome = if spec.configuration == all[3] {
+                    died()
+                } else {
+                    Outcome::Measured
+                };
+                history.trials.push(ended(&spec, outcome));
+            }
+        }
+        assert_eq!(still_compared(&all, &history, 1).len(), 6);
+        let left = still_compared(&all, &history, 2);
+        assert_eq!(left.len(), 5);
+        assert!(!left.contains(&all[3]));
+    }
+}

@@ -117,3 +117,59 @@ pub(crate) fn per_second<'a>(
         .collect();
     median(&seen).unwrap_or(1.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use autotune_model::{Arrivals, LoadShape, Metric, Quantile, Rate, Seed, Share};
+
+    fn plan(per_second: f64) -> Plan {
+        Plan {
+            configurations: Vec::new(),
+            baseline: None,
+            seed: Seed::new(1),
+            budget: Duration::from_secs(300),
+            load: LoadShape::Open {
+                rate: Rate::per_second(per_second).unwrap(),
+                arrivals: Arrivals::Poisson,
+            },
+            metric: Metric::Latency(Quantile::P95),
+            rarest_endpoint: Share::new(0.25).unwrap(),
+        }
+    }
+
+    fn room(seconds: u64) -> Room {
+        Room {
+            configurations: 5,
+            left: Duration::from_secs(seconds),
+            overhead: Duration::from_secs(2),
+            per_second: 100.0,
+        }
+    }
+
+    #[test]
+    fn a_trial_is_as_long_as_the_quantile_needs_if_the_budget_allows() {
+        // 200 requests at a quarter of 100 a second, a tenth more, and a second
+        // of warm-up.
+        assert_eq!(needed(&plan(100.0), 100.0).as_secs_f64(), 9.8);
+        let ample = comparison(&plan(100.0), room(3600));
+        assert_eq!(ample.length, Duration::from_secs(9));
+        assert_eq!(ample.warm_up, Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_short_budget_gets_eight_short_blocks_before_five_long_ones() {
+        // 300 / (8 x 5) - 2 = 5.5 s.
+        assert_eq!(
+            comparison(&plan(100.0), room(300)).length,
+            Duration::from_secs(5)
+        );
+        // Eight blocks would leave 2.5 s, so five: 180 / 25 - 2 = 5.2 s.
+        assert_eq!(
+            comparison(&plan(100.0), room(180)).length,
+            Duration::from_secs(5)
+        );
+        // Nothing fits: no trial is shorter than the shortest.
+        assert_eq!(comparison(&plan(100.0), room(10)).length, SHORTEST);
+    }
+}
