@@ -1,0 +1,340 @@
+//! The dispatcher: takes requests when they are due, puts them on connections,
+//! and ends each of them exactly once. One future on one thread; generic over
+//! the network and the clock, so that it runs in simulated time as well.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use autotune_model::{ConnectionPolicy, FailureClass, GeneratorRecord, LoadRecord, LoadShape};
+
+use crate::clock::Clock;
+use crate::connection::{Connection, Exchange};
+use crate::flights::{FlightId, Flights, Place};
+use crate::judge::judge;
+use crate::line::WaitingLine;
+use crate::plan::{LoadPlan, nanos};
+use crate::pool::{Pool, Slot};
+use crate::recorder::{How, Recorder};
+use crate::request::Request;
+use crate::source::{Arrival, Source};
+use crate::transport::{ConnectFault, Transport};
+use crate::wake::WakeHub;
+use crate::watch::Watch;
+
+mod ends;
+#[cfg(test)]
+mod moods;
+#[cfg(test)]
+mod tests;
+
+use ends::Breakage;
+
+/// How often the stop flag is looked at.
+const TICK_NS: u64 = 20_000_000;
+/// After a stop nobody wants to wait for the whole timeout.
+const DRAIN_AFTER_STOP_NS: u64 = 1_000_000_000;
+/// More than the usual answer, so that one read takes all of it.
+const SCRATCH: usize = 64 * 1024;
+
+/// One load under way. Times are nanoseconds since the schedule began.
+pub(crate) struct Engine<'a, T: Transport, C> {
+    plan: &'a LoadPlan,
+    stop: &'a AtomicBool,
+    transport: T,
+    clock: C,
+    requests: Vec<Request>,
+    timeout_ns: u64,
+    length_ns: u64,
+    /// When what is still open is given up; later than all timeouts unless the
+    /// load was stopped.
+    give_up_ns: u64,
+    source: Source,
+    flights: Flights,
+    line: WaitingLine,
+    pool: Pool<T>,
+    hub: Arc<WakeHub>,
+    recorder: Recorder,
+    watch: Watch,
+    scratch: Vec<u8>,
+    ready: Vec<u32>,
+}
+
+impl<'a, T: Transport, C: Clock> Engine<'a, T, C> {
+    /// For a checked plan; the clock begins with the schedule.
+    pub(crate) fn new(plan: &'a LoadPlan, stop: &'a AtomicBool, transport: T, clock: C) -> Self {
+        let length_ns = nanos(plan.length);
+        let (users, limit) = match plan.shape {
+            LoadShape::Open { .. } => (None, plan.pool_limit),
+            LoadShape::Closed(users) => (Some(users.count), users.count),
+        };
+        let request = |endpoint| Request::new(endpoint, &plan.host_header, plan.connections);
+        let names = plan.endpoints.iter().map(|endpoint| endpoint.name.clone());
+        let hub = Arc::new(WakeHub::default());
+        let source = Source::new(plan);
+        let mut watch = Watch::new(length_ns, users, clock.cpu());
+        source
+            .user_starts()
+            .for_each(|start| watch.user_known(0, start));
+        Self {
+            requests: plan.endpoints.iter().map(request).collect(),
+            timeout_ns: nanos(plan.timeout),
+            length_ns,
+            give_up_ns: u64::MAX,
+            source,
+            flights: Flights::default(),
+            line: WaitingLine::default(),
+            pool: Pool::new(limit, Arc::clone(&hub)),
+            hub,
+            recorder: Recorder::new(names.collect(), users.is_some(), length_ns),
+            watch,
+            scratch: vec![0; SCRATCH],
+            ready: Vec::new(),
+            plan,
+            stop,
+            transport,
+            clock,
+        }
+    }
+
+    /// Does all that can be done now; ready when the last request has ended.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.hub.register(cx.waker());
+        // News first: a kept connection that the server has closed is then not
+        // used for what is due.
+        self.advance_ready();
+        self.admit_due();
+        self.heed_stop();
+        self.expire();
+        let now = self.clock.now();
+        if now >= self.length_ns {
+            self.watch.schedule_ended(now, self.clock.cpu());
+            if self.flights.is_empty() && self.source.next_due().is_none() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let wake_ns = self.next_wake(now);
+        match self.clock.poll_until(wake_ns, cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) => {
+                // Come again, but let the runtime look at the sockets before.
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// The record, once all requests have ended.
+    pub(crate) fn finish(self) -> LoadRecord {
+        let service_p50_us = self.recorder.service().quantile_us(0.5);
+        let cpu = self.watch.cpu_used(self.clock.cpu());
+        let (waited, retries) = (self.watch.waited, self.watch.retries);
+        let limit = self.pool.limit();
+        let (findings, own_lag) = self.watch.findings(service_p50_us, limit);
+        let generator = GeneratorRecord {
+            own_lag,
+            waited_for_connection: waited,
+            cpu,
+            wall: Duration::from_nanos(self.clock.now()),
+            connections_peak: self.pool.peak(),
+            connections_limit: limit,
+            outstanding_at_end: self.recorder.open_at_end(),
+            retries,
+            verdict: judge(&findings),
+        };
+        self.recorder.finish(self.plan.warm_up, generator)
+    }
+
+    /// The clock, for where the schedule lies on the trial's axis.
+    pub(crate) fn clock(&self) -> &C {
+        &self.clock
+    }
+
+    fn advance_ready(&mut self) {
+        let mut ready = std::mem::take(&mut self.ready);
+        self.hub.take_ready(&mut ready);
+        for slot in ready.drain(..) {
+            self.advance(slot);
+            self.serve_line();
+        }
+        self.ready = ready;
+    }
+
+    fn admit_due(&mut self) {
+        let now = self.clock.now();
+        while let Some(arrival) = self.source.take_due(now) {
+            self.admit(arrival);
+        }
+    }
+
+    fn admit(&mut self, arrival: Arrival) {
+        self.recorder.scheduled(arrival.endpoint, arrival.due_ns);
+        let id = self.flights.begin(arrival);
+        if self.line.is_empty() && self.start(id) {
+            return;
+        }
+        self.watch.waited += 1;
+        if let Some(flight) = self.flights.get_mut(id) {
+            flight.waited = true;
+        }
+        if !self.line.join(id) {
+            self.end(id, How::Dropped, self.clock.now());
+        }
+    }
+
+    /// Puts the request on a kept or a new connection; false when there is none.
+    fn start(&mut self, id: FlightId) -> bool {
+        let Some(flight) = self.flights.get_mut(id) else {
+            return true;
+        };
+        let user = flight.arrival.user;
+        let Some(slot) = self.pool.take_kept(user) else {
+            let room = self.pool.has_room();
+            if room {
+                self.open(id);
+            }
+            return room;
+        };
+        self.take_up(id, slot);
+        if let Slot::Idle { mut connection } = self.pool.take(slot) {
+            connection.begin();
+            self.exchange(slot, connection, id);
+        }
+        true
+    }
+
+    /// Puts the request on a new connection; there is room for one.
+    fn open(&mut self, id: FlightId) {
+        let now = self.clock.now();
+        let connecting = self.transport.connect();
+        let slot = self.pool.open(Slot::Connecting {
+            connecting,
+            flight: id,
+        });
+        self.take_up_at(id, slot, now);
+        self.advance(slot);
+    }
+
+    fn take_up(&mut self, id: FlightId, slot: u32) {
+        self.take_up_at(id, slot, self.clock.now());
+    }
+
+    fn take_up_at(&mut self, id: FlightId, slot: u32, now: u64) {
+        let Some(flight) = self.flights.get_mut(id) else {
+            return;
+        };
+        flight.place = Place::On(slot);
+        if flight.taken_up_ns.is_none() {
+            flight.taken_up_ns = Some(now);
+            if !flight.waited {
+                self.watch.taken_up(flight.arrival.due_ns, now);
+            }
+        }
+    }
+
+    /// Those that wait, while there are connections for them.
+    fn serve_line(&mut self) {
+        while let Some(id) = self.line.first() {
+            if !self.start(id) {
+                return;
+            }
+            self.line.leave();
+        }
+    }
+
+    /// Looks at what has news.
+    fn advance(&mut self, slot: u32) {
+        let waker = self.pool.waker(slot);
+        let mut cx = Context::from_waker(&waker);
+        match self.pool.take(slot) {
+            Slot::Free => {}
+            Slot::Connecting {
+                mut connecting,
+                flight,
+            } => match std::pin::Pin::new(&mut connecting).poll(&mut cx) {
+                Poll::Pending => self.pool.put(slot, Slot::Connecting { connecting, flight }),
+                Poll::Ready(Ok(stream)) => {
+                    self.exchange(slot, Connection::new(stream), flight);
+                }
+                Poll::Ready(Err(error)) => self.connect_failed(slot, flight, &error),
+            },
+            Slot::Busy { connection, flight } => self.exchange(slot, connection, flight),
+            Slot::Idle { mut connection } => {
+                match connection.poll_idle(&mut self.scratch, &mut cx) {
+                    Poll::Pending => self.pool.put(slot, Slot::Idle { connection }),
+                    Poll::Ready(()) => self.pool.close_kept(slot),
+                }
+            }
+        }
+    }
+
+    fn connect_failed(&mut self, slot: u32, id: FlightId, error: &io::Error) {
+        self.pool.close(slot);
+        let class = match ConnectFault::of(error) {
+            ConnectFault::Server(class) => class,
+            ConnectFault::Resource(resource) => {
+                self.watch.ran_out(resource);
+                FailureClass::ClientResource
+            }
+        };
+        tracing::debug!(%error, "no connection");
+        self.end(id, How::Failed(class), self.clock.now());
+    }
+
+    /// Goes on with the exchange on this slot, which is empty meanwhile.
+    fn exchange(&mut self, slot: u32, mut connection: Connection<T::Stream>, id: FlightId) {
+        let Some(flight) = self.flights.get_mut(id) else {
+            self.pool.close(slot);
+            return;
+        };
+        let waker = self.pool.waker(slot);
+        let mut exchange = Exchange {
+            request: &self.requests[usize::from(flight.arrival.endpoint)],
+            scratch: &mut self.scratch,
+            clock: &self.clock,
+        };
+        let polled = connection.poll_exchange(&mut exchange, &mut Context::from_waker(&waker));
+        flight.written_ns = flight.written_ns.or(connection.written_ns());
+        let Poll::Ready(ending) = polled else {
+            self.pool.put(
+                slot,
+                Slot::Busy {
+                    connection,
+                    flight: id,
+                },
+            );
+            return;
+        };
+        let arrival = flight.arrival;
+        match ending.result {
+            Ok(answer) => {
+                let how = self.judge_answer(arrival.endpoint, answer);
+                self.end(id, how, ending.end_ns);
+                if answer.reusable && self.plan.connections == ConnectionPolicy::KeepAlive {
+                    self.pool.keep(slot, arrival.user, connection);
+                    // Looked at once, so that its end is noticed from now on.
+                    self.advance(slot);
+                } else {
+                    drop(connection);
+                    self.pool.close(slot);
+                }
+            }
+            Err(broken) => {
+                let reused = connection.is_reused();
+                drop(connection);
+                self.pool.close(slot);
+                self.broken(
+                    id,
+                    Breakage {
+                        broken,
+                        reused,
+                        at_ns: ending.end_ns,
+                    },
+                );
+            }
+        }
+    }
+}

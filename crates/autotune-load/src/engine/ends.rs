@@ -1,0 +1,143 @@
+//! How requests end: answered, broken, out of time, given up. Each passes
+//! through [`Engine::end`] exactly once.
+
+use std::sync::atomic::Ordering;
+
+use autotune_model::FailureClass;
+
+use super::{DRAIN_AFTER_STOP_NS, Engine, TICK_NS};
+use crate::clock::Clock;
+use crate::connection::Broken;
+use crate::flights::{FlightId, Place};
+use crate::recorder::{Ended, How};
+use crate::response::Answer;
+use crate::transport::Transport;
+
+/// A connection that broke under a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Breakage {
+    /// How.
+    pub(super) broken: Broken,
+    /// Whether the connection had carried an answer before.
+    pub(super) reused: bool,
+    /// When.
+    pub(super) at_ns: u64,
+}
+
+impl<T: Transport, C: Clock> Engine<'_, T, C> {
+    /// What this answer is worth.
+    pub(super) fn judge_answer(&self, endpoint: u16, answer: Answer) -> How {
+        if !self.requests[usize::from(endpoint)].accepts(answer.status) {
+            How::Failed(FailureClass::Status)
+        } else if !answer.contains {
+            How::Failed(FailureClass::Assertion)
+        } else {
+            How::Completed
+        }
+    }
+
+    /// The connection is gone. A kept one may have been closed by the server
+    /// just as the request went out, which is nobody's fault: the request is
+    /// sent again, once, on a fresh connection. It is a GET, so that is safe;
+    /// its time goes on from its first due time.
+    pub(super) fn broken(&mut self, id: FlightId, breakage: Breakage) {
+        let before = breakage.broken == Broken::BeforeResponse;
+        let Some(flight) = self.flights.get_mut(id) else {
+            return;
+        };
+        if before && breakage.reused && !flight.retried {
+            flight.retried = true;
+            self.watch.retries += 1;
+            self.open(id);
+            return;
+        }
+        let class = match breakage.broken {
+            Broken::BeforeResponse if breakage.reused => FailureClass::StaleKeepAlive,
+            Broken::BeforeResponse => FailureClass::ResetBeforeResponse,
+            Broken::DuringResponse => FailureClass::ResetDuringResponse,
+            Broken::ShortBody => FailureClass::ShortBody,
+            Broken::Malformed(malformed) => {
+                tracing::debug!(?malformed, "answer is not HTTP");
+                FailureClass::BadResponse
+            }
+        };
+        self.end(id, How::Failed(class), breakage.at_ns);
+    }
+
+    /// Ends what is out of time. The oldest has the nearest deadline.
+    pub(super) fn expire(&mut self) {
+        let now = self.clock.now();
+        while let Some((id, flight)) = self.flights.oldest() {
+            let deadline_ns = flight.arrival.due_ns.saturating_add(self.timeout_ns);
+            if now < deadline_ns.min(self.give_up_ns) {
+                break;
+            }
+            match flight.place {
+                Place::On(slot) => {
+                    let connecting = self.pool.is_connecting(slot);
+                    self.pool.close(slot);
+                    let class = match connecting {
+                        true => FailureClass::ConnectTimeout,
+                        false => FailureClass::ReadTimeout,
+                    };
+                    self.end(id, How::TimedOut(class), now);
+                }
+                Place::Waiting | Place::Ended => self.end(id, How::Dropped, now),
+            }
+        }
+        self.serve_line();
+    }
+
+    /// The request has ended.
+    pub(super) fn end(&mut self, id: FlightId, how: How, end_ns: u64) {
+        let Some(flight) = self.flights.end(id) else {
+            return;
+        };
+        let arrival = flight.arrival;
+        self.recorder.ended(&Ended {
+            endpoint: arrival.endpoint,
+            due_ns: arrival.due_ns,
+            written_ns: flight.written_ns,
+            end_ns,
+            how,
+        });
+        let answered = match how {
+            How::Completed => true,
+            How::Failed(class) => {
+                matches!(class, FailureClass::Status | FailureClass::Assertion)
+            }
+            How::TimedOut(_) | How::Dropped => false,
+        };
+        if let Some(next_ns) = self.source.ended(arrival.user, end_ns, answered) {
+            self.watch
+                .user_known(flight.taken_up_ns.unwrap_or(end_ns), end_ns);
+            self.watch.user_known(end_ns, next_ns);
+        }
+    }
+
+    /// Ends the schedule when the caller asks for it.
+    pub(super) fn heed_stop(&mut self) {
+        if self.give_up_ns == u64::MAX && self.stop.load(Ordering::Relaxed) {
+            let now = self.clock.now();
+            self.give_up_ns = now.saturating_add(DRAIN_AFTER_STOP_NS);
+            if now < self.length_ns {
+                self.length_ns = now;
+                self.source.end_at(now);
+                self.recorder.cut_short(now);
+                self.watch.cut_short();
+            }
+        }
+    }
+
+    /// When there is something to do, if the network keeps quiet.
+    pub(super) fn next_wake(&self, now: u64) -> u64 {
+        let oldest = self.flights.oldest();
+        let deadline =
+            oldest.map(|(_, flight)| flight.arrival.due_ns.saturating_add(self.timeout_ns));
+        // On a fixed raster, so that the timer is not set anew at every event.
+        let tick = (now / TICK_NS + 1) * TICK_NS;
+        let end = (now < self.length_ns).then_some(self.length_ns);
+        let next = [self.source.next_due(), deadline, end, Some(self.give_up_ns)];
+        next.into_iter().flatten().fold(tick, u64::min)
+    }
+}

@@ -1,0 +1,236 @@
+//! What to send, where, how and for how long; and the check that it can be
+//! sent. Leaves the sending to `run`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use autotune_model::{ConnectionPolicy, CpuSet, Endpoint, EndpointName, LoadShape, Seed};
+
+/// One load, ready to be sent.
+#[derive(Clone, Debug)]
+pub struct LoadPlan {
+    /// Where to; anything but loopback is refused.
+    pub target: SocketAddr,
+    /// The value of the `Host` header.
+    pub host_header: String,
+    /// What is asked, at least one.
+    pub endpoints: Vec<Endpoint>,
+    /// How requests arrive.
+    pub shape: LoadShape,
+    /// How connections are used.
+    pub connections: ConnectionPolicy,
+    /// How long requests are due.
+    pub length: Duration,
+    /// The part at the beginning that does not count.
+    pub warm_up: Duration,
+    /// For each request, from its due time. No answer within it, or no
+    /// connection, ends the request; so the drain lasts no longer either.
+    pub timeout: Duration,
+    /// The most connections at one time in open load. In closed load each user
+    /// has one connection and this number has no say.
+    pub pool_limit: u32,
+    /// The same seed gives the same due times and the same order of endpoints.
+    pub seed: Seed,
+    /// Where the generator thread runs; `None` leaves that to the kernel.
+    pub cpus: Option<CpuSet>,
+    /// Zero of the trial's time axis: nanoseconds of `CLOCK_MONOTONIC`.
+    pub origin_monotonic_ns: u64,
+}
+
+/// Why no load was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Load goes to this machine only.
+    #[error("{target} is not a loopback address; load is sent to loopback only")]
+    NotLoopback {
+        /// The address that was asked for.
+        target: SocketAddr,
+    },
+    /// A number in the plan that nothing can be done with.
+    #[error("the plan has no {what}")]
+    Missing {
+        /// What is missing, for example `endpoint`.
+        what: &'static str,
+    },
+    /// The plan holds more endpoints than can be numbered.
+    #[error("{count} endpoints are more than the engine can tell apart")]
+    TooManyEndpoints {
+        /// How many there are.
+        count: usize,
+    },
+    /// A weight that is not a share of the traffic.
+    #[error("endpoint {endpoint}: weight {weight} is not a number above zero")]
+    Weight {
+        /// Which endpoint.
+        endpoint: EndpointName,
+        /// Its weight.
+        weight: f64,
+    },
+    /// A path that cannot stand in a request line.
+    #[error("endpoint {endpoint}: path {path:?} cannot be sent in a request line")]
+    Path {
+        /// Which endpoint.
+        endpoint: EndpointName,
+        /// Its path.
+        path: String,
+    },
+    /// A host that cannot stand in a header.
+    #[error("host {host:?} cannot be sent in a header")]
+    Host {
+        /// The host.
+        host: String,
+    },
+    /// The generator thread could not be pinned.
+    #[error("the generator cannot be pinned to CPU {cpus}")]
+    Pin {
+        /// The wanted CPUs.
+        cpus: CpuSet,
+        /// The cause.
+        #[source]
+        source: nix::Error,
+    },
+    /// The generator thread, its runtime or its timer could not be made.
+    #[error("the generator cannot make its {what}")]
+    Setup {
+        /// `thread`, `runtime` or `timer`.
+        what: &'static str,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl LoadPlan {
+    /// Whether this can be sent at all.
+    pub(crate) fn check(&self) -> Result<(), LoadError> {
+        if !self.target.ip().is_loopback() {
+            let target = self.target;
+            return Err(LoadError::NotLoopback { target });
+        }
+        self.check_amounts()?;
+        let printable = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        if self.host_header.is_empty() || !printable(&self.host_header) {
+            let host = self.host_header.clone();
+            return Err(LoadError::Host { host });
+        }
+        for endpoint in &self.endpoints {
+            if !(endpoint.weight.is_finite() && endpoint.weight > 0.0) {
+                return Err(LoadError::Weight {
+                    endpoint: endpoint.name.clone(),
+                    weight: endpoint.weight,
+                });
+            }
+            if !endpoint.path.starts_with('/') || !printable(&endpoint.path) {
+                return Err(LoadError::Path {
+                    endpoint: endpoint.name.clone(),
+                    path: endpoint.path.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn check_amounts(&self) -> Result<(), LoadError> {
+        let users = match self.shape {
+            LoadShape::Open { .. } => 1,
+            LoadShape::Closed(users) => users.count,
+        };
+        let missing = [
+            (self.endpoints.is_empty(), "endpoint"),
+            (self.length.is_zero(), "length"),
+            (self.timeout.is_zero(), "timeout"),
+            (self.pool_limit == 0, "connection"),
+            (users == 0, "user"),
+        ];
+        if let Some((_, what)) = missing.into_iter().find(|(missing, _)| *missing) {
+            return Err(LoadError::Missing { what });
+        }
+        let count = self.endpoints.len();
+        if count > usize::from(u16::MAX) {
+            return Err(LoadError::TooManyEndpoints { count });
+        }
+        Ok(())
+    }
+}
+
+/// In nanoseconds; 584 years at most.
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use autotune_model::{Arrivals, Expect, Rate, Users};
+
+    use super::*;
+
+    pub(crate) fn endpoint(name: &str) -> Endpoint {
+        Endpoint {
+            name: EndpointName::new(name),
+            path: format!("/{name}"),
+            weight: 1.0,
+            expect: Expect {
+                status: vec![200],
+                contains: None,
+            },
+        }
+    }
+
+    pub(crate) fn plan() -> LoadPlan {
+        LoadPlan {
+            target: SocketAddr::from(([127, 0, 0, 1], 9)),
+            host_header: "localhost".to_owned(),
+            endpoints: vec![endpoint("a")],
+            shape: LoadShape::Open {
+                rate: Rate::per_second(10.0).unwrap(),
+                arrivals: Arrivals::Constant,
+            },
+            connections: ConnectionPolicy::KeepAlive,
+            length: Duration::from_secs(1),
+            warm_up: Duration::ZERO,
+            timeout: Duration::from_secs(1),
+            pool_limit: 10,
+            seed: Seed::new(1),
+            cpus: None,
+            origin_monotonic_ns: 0,
+        }
+    }
+
+    fn check(change: impl FnOnce(&mut LoadPlan), expected: &str) {
+        let mut plan = plan();
+        change(&mut plan);
+        let text = plan.check().unwrap_err().to_string();
+        assert!(text.contains(expected), "{text:?} lacks {expected:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_refused() {
+        assert!(plan().check().is_ok());
+        check(
+            |plan| plan.target = ([192, 0, 2, 1], 80).into(),
+            "192.0.2.1:80 is not a loopback",
+        );
+        check(
+            |plan| plan.target = ([0, 0, 0, 0], 80).into(),
+            "not a loopback",
+        );
+        check(|plan| plan.endpoints.clear(), "no endpoint");
+        check(|plan| plan.endpoints[0].weight = 0.0, "weight 0");
+        check(|plan| plan.endpoints[0].weight = f64::NAN, "weight NaN");
+        check(|plan| plan.endpoints[0].path = "a".to_owned(), "path");
+        check(|plan| plan.endpoints[0].path = "/a b".to_owned(), "path");
+        check(
+            |plan| plan.endpoints[0].path = "/a\r\nX: y".to_owned(),
+            "path",
+        );
+        check(|plan| plan.host_header = "a\r\nX: y".to_owned(), "host");
+        check(|plan| plan.length = Duration::ZERO, "no length");
+        check(|plan| plan.timeout = Duration::ZERO, "no timeout");
+        check(|plan| plan.pool_limit = 0, "no connection");
+        let nobody = Users {
+            count: 0,
+            think: Duration::ZERO,
+        };
+        check(|plan| plan.shape = LoadShape::Closed(nobody), "no user");
+    }
+}

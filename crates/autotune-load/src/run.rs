@@ -1,0 +1,80 @@
+//! Sends a plan for real: one thread of its own, pinned where asked, with its
+//! own runtime. What is sent when is `engine`'s.
+
+use std::future::poll_fn;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+
+use autotune_model::{CpuSet, LoadRecord};
+use nix::sched::{CpuSet as AffinityMask, sched_setaffinity};
+use nix::unistd::Pid;
+use tokio::runtime::{Builder, LocalOptions};
+
+use crate::clock::MonotonicClock;
+use crate::engine::Engine;
+use crate::plan::{LoadError, LoadPlan};
+use crate::transport::Loopback;
+
+/// Sends the load and waits until the last request has ended; blocks the
+/// calling thread.
+///
+/// Setting `stop` ends the schedule early: what is not yet due is never
+/// scheduled, and what is open is waited for up to one second. The record then
+/// says the length that was reached.
+///
+/// # Errors
+/// When the plan is refused (anything but loopback, above all), or when the
+/// generator cannot be set up. Failing requests are no errors but data.
+pub fn run(plan: &LoadPlan, stop: &AtomicBool) -> Result<LoadRecord, LoadError> {
+    plan.check()?;
+    let setup = |what| move |source| LoadError::Setup { what, source };
+    thread::scope(|scope| {
+        let generator = thread::Builder::new()
+            .name("autotune-load".to_owned())
+            .spawn_scoped(scope, || generate(plan, stop))
+            .map_err(setup("thread"))?;
+        match generator.join() {
+            Ok(record) => record,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+fn generate(plan: &LoadPlan, stop: &AtomicBool) -> Result<LoadRecord, LoadError> {
+    if let Some(cpus) = &plan.cpus {
+        pin(cpus).map_err(|source| LoadError::Pin {
+            cpus: cpus.clone(),
+            source,
+        })?;
+    }
+    let setup = |what| move |source| LoadError::Setup { what, source };
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .build_local(LocalOptions::default())
+        .map_err(setup("runtime"))?;
+    runtime.block_on(async {
+        let clock = MonotonicClock::start().map_err(setup("timer"))?;
+        let transport = Loopback {
+            target: plan.target,
+        };
+        let mut engine = Engine::new(plan, stop, transport, clock);
+        poll_fn(|cx| engine.poll(cx))
+            .await
+            .map_err(setup("timer"))?;
+        let start_ns = engine
+            .clock()
+            .start_ns()
+            .saturating_sub(plan.origin_monotonic_ns);
+        Ok(LoadRecord {
+            start_ns,
+            ..engine.finish()
+        })
+    })
+}
+
+/// Pins the calling thread.
+fn pin(cpus: &CpuSet) -> nix::Result<()> {
+    let mut mask = AffinityMask::new();
+    cpus.as_slice().iter().try_for_each(|cpu| mask.set(*cpu))?;
+    sched_setaffinity(Pid::from_raw(0), &mask)
+}

@@ -1,0 +1,162 @@
+//! What the engine did itself: its lateness, its CPU time, what it ran out of.
+//! Leaves what that means to `judge`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use autotune_model::Histogram;
+
+use crate::judge::{Findings, UserTime};
+use crate::recorder::micros;
+use crate::transport::Resource;
+
+/// From here on a send is late.
+const LATE_NS: u64 = 1_000_000;
+
+/// The engine's notes on itself. Times are nanoseconds since the schedule began.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    own_lag: Histogram,
+    sends: u64,
+    late: u64,
+    behind: u64,
+    /// Requests that waited for a connection.
+    pub(crate) waited: u64,
+    /// Requests that were sent again.
+    pub(crate) retries: u64,
+    resources: BTreeMap<Resource, u64>,
+    length_ns: u64,
+    cpu_at_start: Duration,
+    /// Share of one CPU that was used up to the end of the schedule.
+    busy: Option<f64>,
+    users: Option<u32>,
+    known_user_ns: u128,
+    cut_short: bool,
+}
+
+impl Watch {
+    /// Of a schedule of this length, with so many users in closed load.
+    pub(crate) fn new(length_ns: u64, users: Option<u32>, cpu_at_start: Duration) -> Self {
+        Self {
+            own_lag: Histogram::new(),
+            sends: 0,
+            late: 0,
+            behind: 0,
+            waited: 0,
+            retries: 0,
+            resources: BTreeMap::new(),
+            length_ns,
+            cpu_at_start,
+            busy: None,
+            users,
+            known_user_ns: 0,
+            cut_short: false,
+        }
+    }
+
+    /// A request was taken up at once, a connection being free.
+    pub(crate) fn taken_up(&mut self, due_ns: u64, at_ns: u64) {
+        let late = at_ns.saturating_sub(due_ns) > LATE_NS;
+        self.own_lag.record(micros(due_ns, at_ns));
+        self.sends += 1;
+        self.late += u64::from(late);
+        self.behind += u64::from(late && at_ns > self.length_ns);
+    }
+
+    /// The machine ran out of something.
+    pub(crate) fn ran_out(&mut self, resource: Resource) {
+        *self.resources.entry(resource).or_default() += 1;
+    }
+
+    /// A user was known to wait or to think.
+    pub(crate) fn user_known(&mut self, from_ns: u64, to_ns: u64) {
+        let to_ns = to_ns.min(self.length_ns);
+        self.known_user_ns += u128::from(to_ns.saturating_sub(from_ns));
+    }
+
+    /// The schedule has ended. Only the first call counts.
+    pub(crate) fn schedule_ended(&mut self, now_ns: u64, cpu: Duration) {
+        if self.busy.is_none() {
+            let used = cpu.saturating_sub(self.cpu_at_start).as_secs_f64();
+            let wall = Duration::from_nanos(now_ns.max(1)).as_secs_f64();
+            self.busy = Some(used / wall);
+        }
+    }
+
+    /// The schedule ended before its time.
+    pub(crate) fn cut_short(&mut self) {
+        self.cut_short = true;
+    }
+
+    /// CPU time since the beginning.
+    pub(crate) fn cpu_used(&self, cpu: Duration) -> Duration {
+        cpu.saturating_sub(self.cpu_at_start)
+    }
+
+    /// All that the judge wants to know, and the lags.
+    pub(crate) fn findings(self, service_p50_us: Option<u64>, limit: u32) -> (Findings, Histogram) {
+        // Of a schedule that was cut short the thinking beyond the cut is
+        // unknown, so the law says nothing.
+        let users = self.users.filter(|_| !self.cut_short);
+        let users = users.map(|users| UserTime {
+            planned_ns: u128::from(users) * u128::from(self.length_ns),
+            known_ns: self.known_user_ns,
+        });
+        let findings = Findings {
+            own_lag_p99_us: self.own_lag.quantile_us(0.99),
+            service_p50_us,
+            sends: self.sends,
+            late: self.late,
+            behind: self.behind,
+            waited: self.waited,
+            limit,
+            busy: self.busy,
+            resources: self.resources,
+            users,
+        };
+        (findings, self.own_lag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn late_and_behind_are_counted_apart() {
+        let mut watch = Watch::new(10_000_000, Some(2), Duration::from_secs(1));
+        watch.taken_up(0, 1_000_000);
+        watch.taken_up(0, 1_000_001);
+        watch.taken_up(9_500_000, 10_200_000);
+        watch.taken_up(9_000_000, 10_200_000);
+        watch.ran_out(Resource::Ports);
+        watch.user_known(0, 4_000_000);
+        watch.user_known(9_000_000, 20_000_000);
+        watch.user_known(15_000_000, 20_000_000);
+        watch.schedule_ended(10_000_000, Duration::from_millis(1005));
+        watch.schedule_ended(20_000_000, Duration::from_millis(1020));
+        assert_eq!(
+            watch.cpu_used(Duration::from_millis(1020)),
+            Duration::from_millis(20)
+        );
+        let (findings, lag) = watch.findings(Some(7), 5);
+        assert_eq!((findings.sends, findings.late, findings.behind), (4, 2, 1));
+        assert_eq!(lag.len(), 4);
+        assert_eq!(findings.busy, Some(0.5));
+        assert_eq!(
+            findings.users,
+            Some(UserTime {
+                planned_ns: 20_000_000,
+                known_ns: 5_000_000
+            })
+        );
+        assert_eq!(findings.resources[&Resource::Ports], 1);
+    }
+
+    #[test]
+    fn a_cut_schedule_says_nothing_of_its_users() {
+        let mut watch = Watch::new(10, Some(1), Duration::ZERO);
+        watch.cut_short();
+        assert_eq!(watch.findings(None, 1).0.users, None);
+    }
+}
