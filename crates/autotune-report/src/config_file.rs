@@ -1,0 +1,163 @@
+//! The recommendation as a file that a team takes into production, with what it
+//! holds for in comment lines.
+
+use autotune_analysis::VerdictWord;
+use autotune_model::{ConfigFile, ParamName, Value};
+
+use crate::conditions::placement;
+use crate::format::{count, one_line};
+use crate::sentences::sentences;
+use crate::study::{Study, Word, label};
+
+/// Longest comment line, for editors and terminals.
+const WIDTH: usize = 92;
+
+/// The name of the file and its text, for example `gunicorn.conf.py` with the
+/// recommended settings. `None` where nothing is recommended or the server has
+/// no such file.
+pub fn config_file(study: &Study<'_>) -> Option<(String, String)> {
+    let config = study.recommended()?;
+    let file = study.profile(&config.configuration)?.config_file.as_ref()?;
+    let mut lines = vec![
+        format!(
+            "{} - study {}, autotune {}",
+            label(config),
+            study.name,
+            study.tool_version
+        ),
+        String::new(),
+    ];
+    if study.word() == Word::Verdict(VerdictWord::Unresolved) {
+        lines.push("Not a final answer: see the first sentence.".to_owned());
+    }
+    lines.extend(sentences(study));
+    lines.push(format!(
+        "Holds for {} of the server ({}).",
+        count(study.placement.cores as u64, "CPU"),
+        placement(study.placement)
+    ));
+    lines.push(format!("To measure again: {}", study.command));
+    let mut text = String::new();
+    for line in lines {
+        comment(&mut text, &file.comment, &one_line(&line));
+    }
+    text.push('\n');
+    for (name, value) in config.configuration.values() {
+        text.push_str(&setting(file, name, value));
+        text.push('\n');
+    }
+    Some((file.name.clone(), text))
+}
+
+/// The settings alone, to be shown and pasted.
+pub(crate) fn settings(study: &Study<'_>) -> Option<Vec<String>> {
+    let config = study.recommended()?;
+    let values = config.configuration.values().iter();
+    let file = study.profile(&config.configuration)?.config_file.as_ref();
+    Some(
+        values
+            .map(|(name, value)| match file {
+                Some(file) => setting(file, name, value),
+                None => format!("{name} = {value}"),
+            })
+            .collect(),
+    )
+}
+
+fn setting(file: &ConfigFile, name: &ParamName, value: &Value) -> String {
+    let python = file.name.ends_with(".py");
+    let value = match value {
+        Value::Int(number) => number.to_string(),
+        Value::Bool(true) if python => "True".to_owned(),
+        Value::Bool(false) if python => "False".to_owned(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Text(text) => quoted(text),
+    };
+    file.setting
+        .replace("{name}", name.as_str())
+        .replace("{value}", &value)
+}
+
+/// In double quotes, with escapes that Python, JSON and TOML share.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// One sentence as comment lines, broken between words.
+fn comment(text: &mut String, mark: &str, sentence: &str) {
+    let mut line = mark.to_owned();
+    for word in sentence.split_whitespace() {
+        if line.len() + 1 + word.len() > WIDTH && line.len() > mark.len() {
+            text.push_str(&line);
+            text.push('\n');
+            line = format!("{mark}  ");
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    text.push_str(&line);
+    text.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Ending;
+    use crate::testing::Fixture;
+
+    #[test]
+    fn holds_the_settings_and_what_they_hold_for() {
+        let fixture = Fixture::realistic();
+        let (name, text) = config_file(&fixture.study()).unwrap();
+        assert_eq!(name, "gunicorn.conf.py");
+        let settings: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .collect();
+        assert_eq!(
+            settings,
+            [
+                "workers = 1",
+                "threads = 8",
+                "worker_class = \"gthread\"",
+                "max_requests = 0",
+                "max_requests_jitter = 0"
+            ]
+        );
+        let comments = text.replace("\n#", "").replace("   ", " ");
+        for part in [
+            "for a server on 1 CPU",
+            "at most 6.1 % worse",
+            "open load of 90 requests/s",
+            "restarts not observed; max-requests not judged; memory grew 0.42 MiB per 1,000 requests",
+        ] {
+            assert!(comments.contains(part), "{part} in {text}");
+        }
+        assert!(text.lines().all(|line| line.len() <= WIDTH));
+    }
+
+    #[test]
+    fn there_is_none_where_nothing_is_recommended() {
+        let mut fixture = Fixture::realistic();
+        fixture.ending = Ending::Interrupted;
+        assert_eq!(config_file(&fixture.study()), None);
+    }
+
+    #[test]
+    fn a_hostile_name_stays_in_its_comment_and_a_text_in_its_quotes() {
+        let mut fixture = Fixture::realistic();
+        fixture.name = "x\nimport os".to_owned();
+        let (_, text) = config_file(&fixture.study()).unwrap();
+        assert!(!text.lines().any(|line| line.starts_with("import")));
+        assert_eq!(quoted("a\"b\\\n"), "\"a\\\"b\\\\\\u000a\"");
+    }
+}

@@ -1,0 +1,214 @@
+//! The headline and the sentences that belong to it. Terminal, JSON, Markdown
+//! and HTML say these same sentences, so that none of them says more than the
+//! others.
+
+pub(crate) mod notes;
+
+use std::collections::BTreeMap;
+
+use autotune_analysis::{ConfigAnalysis, Feasibility, LimitState, VerdictWord};
+
+use crate::conditions::{circumstances, objective};
+use crate::format::{count, list, one_line, percent_at_most, time_us};
+use crate::study::{Ending, Study, Word, label};
+
+/// What the study says: the headline, then a line for each sentence that must
+/// not be missed, among them what was not judged.
+pub fn headline(study: &Study<'_>) -> String {
+    sentences(study).join("\n")
+}
+
+/// `recommended: A B C`: A is recommended, B and C are the rest of the tie set.
+/// `None` where nothing is recommended.
+pub fn recommended_line(study: &Study<'_>) -> Option<String> {
+    let ties = study.tie_set();
+    (!ties.is_empty()).then(|| format!("recommended: {}", ties.join(" ")))
+}
+
+/// The headline first.
+pub(crate) fn sentences(study: &Study<'_>) -> Vec<String> {
+    let mut all = vec![first(study)];
+    all.extend(notes::notes(study));
+    all.iter().map(|sentence| one_line(sentence)).collect()
+}
+
+/// The one sentence that stands for the study.
+fn first(study: &Study<'_>) -> String {
+    let circumstances = circumstances(study);
+    match (study.word(), study.ending) {
+        (Word::Stopped, Ending::Stopped { code, fault }) => {
+            format!("stopped by a fault ({code}): {fault}; no verdict, {circumstances}.")
+        }
+        (Word::Stopped | Word::Interrupted, _) => interrupted(study, &circumstances),
+        (Word::Verdict(VerdictWord::Infeasible), _) => infeasible(study, &circumstances),
+        (Word::Verdict(word), _) => match study.recommended() {
+            Some(config) => recommended(study, word, config),
+            // An analysis of an empty history names nothing.
+            None => format!("nothing was measured: no verdict, {circumstances}."),
+        },
+    }
+}
+
+fn interrupted(study: &Study<'_>, circumstances: &str) -> String {
+    let blocks = count(u64::from(study.analysis.complete_blocks), "complete block");
+    format!("interrupted after {blocks}: no verdict yet, {circumstances}.")
+}
+
+fn recommended(study: &Study<'_>, word: VerdictWord, config: &ConfigAnalysis) -> String {
+    let name = label(config);
+    let lead = match word {
+        VerdictWord::KeepCurrent => format!("keep {name}, which runs today"),
+        VerdictWord::Recommended | VerdictWord::Infeasible => name.to_owned(),
+        VerdictWord::Unresolved => format!("unresolved, the favourite is {name}"),
+    };
+    format!(
+        "{lead}: {} ({}), {}.",
+        claim(study, word),
+        objective(study),
+        circumstances(study)
+    )
+}
+
+/// What is claimed of the recommended one against the best.
+fn claim(study: &Study<'_>, word: VerdictWord) -> String {
+    let verdict = &study.analysis.verdict;
+    let confidence = crate::format::percent(study.analysis.confidence * 100.0);
+    let Some(bound_pct) = verdict.bound_pct else {
+        return "measured too seldom to say how much worse than the best measured it may be"
+            .to_owned();
+    };
+    if feasible(study).count() == 1 {
+        return format!(
+            "the only one of {} measured that meets the limits",
+            count(study.analysis.configurations.len() as u64, "configuration")
+        );
+    }
+    let bound = percent_at_most(bound_pct);
+    let time = match (study.objective.accept.absolute, verdict.bound_us) {
+        (Some(_), Some(bound_us)) => format!(" or {}", time_us(bound_us.ceil())),
+        _ => String::new(),
+    };
+    match word {
+        VerdictWord::Unresolved => format!(
+            "with {confidence} confidence it is only shown to be at most {bound}{time} worse than \
+             the best measured, where {} is accepted",
+            study.objective.accept
+        ),
+        VerdictWord::Recommended | VerdictWord::KeepCurrent | VerdictWord::Infeasible => format!(
+            "with {confidence} confidence at most {bound}{time} worse than the best measured"
+        ),
+    }
+}
+
+pub(crate) fn feasible<'a>(study: &Study<'a>) -> impl Iterator<Item = &'a ConfigAnalysis> {
+    let all = study.analysis.configurations.iter();
+    all.filter(|config| config.feasibility == Feasibility::Feasible)
+}
+
+/// Which limits and failures rule configurations out, and how many each.
+fn infeasible(study: &Study<'_>, circumstances: &str) -> String {
+    let configurations = &study.analysis.configurations;
+    if configurations.is_empty() {
+        return format!("nothing was launched: no verdict, {circumstances}.");
+    }
+    let mut causes: BTreeMap<String, u64> = BTreeMap::new();
+    for cause in configurations.iter().flat_map(causes_of) {
+        *causes.entry(cause).or_default() += 1;
+    }
+    let causes: Vec<String> = causes
+        .iter()
+        .map(|(cause, number)| format!("{cause} in {number}"))
+        .collect();
+    let because = if causes.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", causes.join(", "))
+    };
+    format!(
+        "no configuration meets the limits: of {} launched all fail{because}, {circumstances}.",
+        count(configurations.len() as u64, "configuration")
+    )
+}
+
+/// Each cause once for a configuration.
+fn causes_of(config: &ConfigAnalysis) -> Vec<String> {
+    let broken = config
+        .limits
+        .iter()
+        .filter(|check| check.state == LimitState::Broken);
+    let mut causes: Vec<String> = broken
+        .map(|check| format!("{} broken", check.limit))
+        .collect();
+    let launches = &config.launches;
+    let failures = [
+        (launches.overloaded, "overloaded"),
+        (launches.failed_to_start, "failed to start"),
+        (launches.died, "died under load"),
+        (launches.out_of_memory, "out of memory"),
+        (launches.not_attained, "too many failed requests"),
+    ];
+    causes.extend(
+        failures
+            .iter()
+            .filter(|(number, _)| *number > 0)
+            .map(|(_, text)| (*text).to_owned()),
+    );
+    if launches.telling() == 0 {
+        causes.push("no valid launch".to_owned());
+    }
+    causes.sort();
+    causes.dedup();
+    causes
+}
+
+/// `overloaded 2, died 1`: for tables.
+pub(crate) fn failures(config: &ConfigAnalysis) -> String {
+    let launches = &config.launches;
+    let parts = [
+        (launches.overloaded, "overloaded"),
+        (launches.failed_to_start, "failed to start"),
+        (launches.died, "died"),
+        (launches.out_of_memory, "out of memory"),
+        (launches.not_attained, "not attained"),
+        (launches.invalid, "invalid"),
+    ];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, text)| format!("{text} {number}"))
+        .collect();
+    parts.join(", ")
+}
+
+/// The names of the limits with a state at every endpoint, in words.
+pub(crate) fn limit_sentence(config: &ConfigAnalysis) -> Option<String> {
+    let limits = &config.limits;
+    let first = limits.first()?;
+    let at = |state: LimitState| {
+        let names = limits.iter().filter(|check| check.state == state);
+        names
+            .map(|check| check.endpoint.as_str())
+            .collect::<Vec<_>>()
+    };
+    let (shown, unsure) = (at(LimitState::Shown), at(LimitState::NotShownBroken));
+    let limit = format!(
+        "{} of {}",
+        first.limit,
+        crate::format::percent(first.at_most * 100.0)
+    );
+    Some(match (shown.is_empty(), unsure.is_empty()) {
+        (false, true) => format!("{limit} is shown to hold at every endpoint."),
+        (true, false) => format!(
+            "{limit} is not shown broken at any endpoint; too few requests to show that it holds."
+        ),
+        (false, false) => format!(
+            "{limit} is shown to hold at {}, and not shown broken at {}.",
+            list(&shown),
+            list(&unsure)
+        ),
+        (true, true) => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

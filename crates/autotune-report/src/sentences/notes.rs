@@ -1,0 +1,292 @@
+//! The sentences after the headline: what else a reader must know before acting
+//! on it.
+
+use autotune_analysis::{ConfigAnalysis, Exploratory, Feasibility, Reason, VerdictWord};
+use autotune_model::{LoadShape, MemorySource};
+
+use crate::conditions::shared_cpus;
+use crate::format::{change, count, in_unit, list, memory, percent, span};
+use crate::sentences::limit_sentence;
+use crate::study::{Ending, Study, Unit, Word, label};
+
+/// In the order in which they matter to somebody who acts on the verdict.
+pub(super) fn notes(study: &Study<'_>) -> Vec<String> {
+    let mut notes = Vec::new();
+    notes.extend(next_step(study));
+    notes.extend(tie(study));
+    notes.extend(why(study));
+    notes.extend(against_today(study));
+    notes.extend(study.recommended().and_then(limit_sentence));
+    notes.extend(
+        exploratory_reasons(study)
+            .into_iter()
+            .map(|reason| format!("Exploratory: {reason}.")),
+    );
+    notes.extend(lighter(study));
+    notes.extend(restarts(study));
+    notes.extend(drift(study));
+    notes.extend(shared_cpus(study));
+    notes.extend(memory_source(study));
+    notes
+}
+
+/// What to do where there is no final answer.
+fn next_step(study: &Study<'_>) -> Option<String> {
+    let command = study.command;
+    match (study.word(), study.ending) {
+        (Word::Stopped, _) => Some(format!(
+            "What was measured is kept; after the fault is mended the same command goes on: {command}"
+        )),
+        (Word::Interrupted, _) => Some(match study.favourite() {
+            Some(config) => format!(
+                "So far {} is the favourite; the same command goes on: {command}",
+                label(config)
+            ),
+            None => format!("The same command goes on: {command}"),
+        }),
+        (Word::Verdict(VerdictWord::Unresolved), ending) => {
+            let ended = match ending {
+                Ending::Budget => "The budget ended before the answer",
+                _ => "The data do not give the answer",
+            };
+            Some(format!(
+                "{ended}: the same command with a larger --budget goes on with the comparison."
+            ))
+        }
+        (Word::Verdict(VerdictWord::Infeasible), Ending::NothingMeasurable) => {
+            Some("The sweep ended early, as nothing could be measured.".to_owned())
+        }
+        (Word::Verdict(_), _) => None,
+    }
+}
+
+fn tie(study: &Study<'_>) -> Option<String> {
+    let ties = study.tie_set();
+    let others = ties.get(1..).filter(|others| !others.is_empty())?;
+    Some(format!(
+        "These data cannot tell from the best: {}.",
+        list(others)
+    ))
+}
+
+fn why(study: &Study<'_>) -> Option<String> {
+    study.recommended()?;
+    let reasons: Vec<String> = study
+        .analysis
+        .verdict
+        .why
+        .iter()
+        .map(|reason| reason_text(study, reason))
+        .collect();
+    (!reasons.is_empty()).then(|| format!("Why this one: {}.", reasons.join("; then ")))
+}
+
+/// A reason as a fragment.
+pub(super) fn reason_text(study: &Study<'_>, reason: &Reason) -> String {
+    match reason {
+        Reason::OnlyOne => format!(
+            "the only one shown within {} of the best",
+            study.objective.accept
+        ),
+        Reason::SmallestBound => format!(
+            "the smallest bound, as none is shown within {} of the best",
+            study.objective.accept
+        ),
+        Reason::LimitsShown => "its limits are shown to hold, those of others are not".to_owned(),
+        Reason::LeastMemory {
+            memory: least,
+            next,
+        } => format!(
+            "the least memory among those within {} of the best, {} against {} of the next",
+            study.objective.accept,
+            memory(*least),
+            memory(*next)
+        ),
+        Reason::SmallestSpread {
+            spread_pct,
+            next_pct,
+        } => format!(
+            "the smallest spread between launches, {} against {}",
+            percent(*spread_pct),
+            percent(*next_pct)
+        ),
+        Reason::FewestChanges { changed } => format!(
+            "the fewest changes from today's setting, {}",
+            count(u64::from(*changed), "parameter")
+        ),
+        Reason::FewestWorkers { workers } => {
+            format!("the fewest workers, {workers}")
+        }
+        Reason::Identity => "nothing else told them apart".to_owned(),
+    }
+}
+
+fn against_today(study: &Study<'_>) -> Option<String> {
+    let today = study.baseline()?;
+    let name = label(today);
+    match &today.feasibility {
+        Feasibility::Infeasible(reasons) => Some(format!(
+            "Today's setting {name} is ruled out: {}.",
+            reasons.join("; ")
+        )),
+        Feasibility::Unknown(reasons) => Some(format!(
+            "Today's setting {name} could not be judged: {}.",
+            reasons.join("; ")
+        )),
+        Feasibility::Feasible => {
+            let config = study.recommended().filter(|config| config.id != today.id)?;
+            let parts = comparison(study, config, today);
+            (!parts.is_empty()).then(|| format!("Against today's {name}: {}.", parts.join(", ")))
+        }
+    }
+}
+
+/// The objective and memory of the one against the other, with the change.
+fn comparison(study: &Study<'_>, config: &ConfigAnalysis, today: &ConfigAnalysis) -> Vec<String> {
+    let mut parts = Vec::new();
+    let unit = study.unit();
+    if let (Some(new), Some(old)) = (config.objective, today.objective)
+        && unit != Unit::Bytes
+    {
+        let by = change((new.value / old.value - 1.0) * 100.0);
+        let metric = study.analysis.metric;
+        parts.push(format!(
+            "{metric} {} instead of {} ({by})",
+            in_unit(new.value, unit),
+            in_unit(old.value, unit)
+        ));
+    }
+    if let (Some(new), Some(old)) = (config.memory, today.memory) {
+        let by = change((new.mib() / old.mib() - 1.0) * 100.0);
+        parts.push(format!(
+            "memory {} instead of {} ({by})",
+            memory(new),
+            memory(old)
+        ));
+    }
+    parts
+}
+
+/// Why the verdict is exploratory, naming what rate or time it needs.
+pub(crate) fn exploratory_reasons(study: &Study<'_>) -> Vec<String> {
+    let reasons = study.analysis.verdict.exploratory.iter();
+    reasons
+        .map(|reason| match reason {
+            Exploratory::FewBlocks { have, need } => format!(
+                "{}, {need} would do; a larger --budget gives more",
+                count(u64::from(*have), "complete block")
+            ),
+            Exploratory::FewRequests { have, need } => format!(
+                "an endpoint had only {} in a trial, {} needs {need}{}",
+                count(*have, "request"),
+                study.analysis.metric,
+                remedy(study, *have, *need)
+            ),
+        })
+        .collect()
+}
+
+/// What rate, or what length of a trial, gives enough requests.
+fn remedy(study: &Study<'_>, have: u64, need: u64) -> String {
+    if have == 0 {
+        return String::new();
+    }
+    let factor = need as f64 / have as f64;
+    let more = match study.load {
+        LoadShape::Open { rate, .. } => {
+            format!("a rate of {:.0} requests/s", (rate.get() * factor).ceil())
+        }
+        LoadShape::Closed(users) => {
+            format!("{:.0} users", (f64::from(users.count) * factor).ceil())
+        }
+    };
+    let longer = study.lengths().map_or_else(String::new, |lengths| {
+        let window = lengths.length.saturating_sub(lengths.warm_up).as_secs_f64() * factor;
+        let seconds = (window + lengths.warm_up.as_secs_f64()).ceil();
+        format!(" or trials of {seconds:.0} s")
+    });
+    format!(": {more}{longer} would do")
+}
+
+fn lighter(study: &Study<'_>) -> Option<String> {
+    study.recommended()?;
+    let names = study.labels(&study.analysis.verdict.lighter_open);
+    let (need, are) = if names.len() == 1 {
+        ("needs", "is")
+    } else {
+        ("need", "are")
+    };
+    (!names.is_empty()).then(|| {
+        format!(
+            "{} {need} less memory and {are} neither shown within {} of the best nor outside: a \
+             larger --budget could change the answer.",
+            list(&names),
+            study.objective.accept
+        )
+    })
+}
+
+/// That nothing is known of recycling where no worker was seen to be replaced.
+pub(crate) fn restarts(study: &Study<'_>) -> Option<String> {
+    let seen = study.analysis.restarts_observed;
+    if study.analysis.configurations.is_empty() {
+        return None;
+    }
+    if seen > 0 {
+        return Some(format!(
+            "{} of workers observed while load ran.",
+            count(u64::from(seen), "restart")
+        ));
+    }
+    let growth = match study.analysis.verdict.memory_growth {
+        // What rounds to less than a hundredth is no growth.
+        Some(growth) if growth.mib_per_1000_requests < 0.005 => {
+            "; memory grew 0 MiB per 1,000 requests".to_owned()
+        }
+        Some(growth) => {
+            format!(
+                "; memory grew {:.2} MiB per 1,000 requests",
+                growth.mib_per_1000_requests
+            )
+        }
+        None => String::new(),
+    };
+    Some(format!(
+        "restarts not observed; max-requests not judged{growth}."
+    ))
+}
+
+fn drift(study: &Study<'_>) -> Option<String> {
+    let drift = study.analysis.drift.filter(|drift| drift.noticeable)?;
+    let control = study.control().map_or("the control", label);
+    Some(format!(
+        "The machine changed meanwhile: {control}, in every block, went by {} from the first block \
+         to the last (95 % interval {} to {}); configurations are compared within blocks only.",
+        change(drift.total_pct),
+        change(drift.low_pct),
+        change(drift.high_pct)
+    ))
+}
+
+fn memory_source(study: &Study<'_>) -> Option<String> {
+    let from_rss = study
+        .measure_trials()
+        .filter_map(|trial| trial.server.as_ref())
+        .any(|server| server.memory_peak.is_some() && server.memory_source == MemorySource::Rss);
+    from_rss.then(|| {
+        "Memory is RSS, as PSS could not be read: shared pages count in every process.".to_owned()
+    })
+}
+
+/// How long the trials were, for tables of the environment.
+pub(crate) fn lengths(study: &Study<'_>) -> Option<String> {
+    let lengths = study.lengths()?;
+    let resolves = lengths.resolvable_pct.map_or_else(String::new, |pct| {
+        format!("; the budget could resolve {}", percent(pct))
+    });
+    Some(format!(
+        "{} each, the first {} not counted{resolves}",
+        span(lengths.length),
+        span(lengths.warm_up)
+    ))
+}

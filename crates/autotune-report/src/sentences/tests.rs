@@ -1,0 +1,320 @@
+//! What is said in which case.
+
+use std::time::Duration;
+
+use autotune_analysis::{Drift, Exploratory, Feasibility, LimitState, MemoryGrowth, Reason};
+use autotune_model::{
+    Accept, ConfigId, CpuSet, ErrorCode, LoadShape, MemorySource, Metric, Over, Share, Users,
+};
+
+use super::*;
+use crate::testing::Fixture;
+
+/// The first sentence of the study after a change.
+fn check(change: impl FnOnce(&mut Fixture), expected: &str) {
+    let mut fixture = Fixture::realistic();
+    change(&mut fixture);
+    assert_eq!(sentences(&fixture.study())[0], expected);
+}
+
+/// Whether a later sentence of the study after a change is this one.
+fn check_note(change: impl FnOnce(&mut Fixture), expected: &str) {
+    let mut fixture = Fixture::realistic();
+    change(&mut fixture);
+    let all = sentences(&fixture.study());
+    assert!(
+        all[1..].iter().any(|note| note == expected),
+        "{expected} is not in {all:#?}"
+    );
+}
+
+/// That no sentence holds this text.
+fn check_silent(change: impl FnOnce(&mut Fixture), unwanted: &str) {
+    let mut fixture = Fixture::realistic();
+    change(&mut fixture);
+    let text = headline(&fixture.study());
+    assert!(!text.contains(unwanted), "{unwanted} is in {text}");
+}
+
+fn id(fixture: &Fixture, label: &str) -> ConfigId {
+    fixture.find(label).id
+}
+
+#[test]
+fn the_first_sentence_with_a_recommendation() {
+    check(
+        |_| {},
+        "1/8/gthread/0/0: with 95 % confidence at most 6.1 % worse than the best measured (p95, \
+         geomean over 4 endpoints), for a server on 1 CPU, open load of 90 requests/s, keep-alive \
+         connections.",
+    );
+    check(
+        |fixture| fixture.analysis.verdict.word = VerdictWord::KeepCurrent,
+        "keep 1/8/gthread/0/0, which runs today: with 95 % confidence at most 6.1 % worse than the \
+         best measured (p95, geomean over 4 endpoints), for a server on 1 CPU, open load of 90 \
+         requests/s, keep-alive connections.",
+    );
+    check(
+        |fixture| {
+            fixture.analysis.verdict.word = VerdictWord::Unresolved;
+            fixture.analysis.verdict.bound_pct = Some(14.21);
+            fixture.analysis.confidence = 0.99;
+        },
+        "unresolved, the favourite is 1/8/gthread/0/0: with 99 % confidence it is only shown to be \
+         at most 14.3 % worse than the best measured, where 10 % is accepted (p95, geomean over 4 \
+         endpoints), for a server on 1 CPU, open load of 90 requests/s, keep-alive connections.",
+    );
+    check(
+        |fixture| {
+            fixture.objective.accept = Accept {
+                relative: Some(Share::new(0.05).unwrap()),
+                absolute: Some(Duration::from_millis(2)),
+            };
+        },
+        "1/8/gthread/0/0: with 95 % confidence at most 6.1 % or 980 µs worse than the best measured \
+         (p95, geomean over 4 endpoints), for a server on 1 CPU, open load of 90 requests/s, \
+         keep-alive connections.",
+    );
+    check(
+        |fixture| {
+            fixture.analysis.verdict.bound_pct = None;
+            fixture.analysis.over = Over::Worst;
+            fixture.placement.cores = 2;
+            fixture.load = LoadShape::Closed(Users {
+                count: 50,
+                think: Duration::from_secs(10),
+            });
+        },
+        "1/8/gthread/0/0: measured too seldom to say how much worse than the best measured it may \
+         be (p95, worst of 4 endpoints against the control), for a server on 2 CPUs, closed load \
+         of 50 users with 10 s think time, keep-alive connections.",
+    );
+    check(
+        |fixture| {
+            fixture.analysis.metric = Metric::Memory;
+            for config in &mut fixture.analysis.configurations {
+                if config.configuration.label().as_str() != "1/8/gthread/0/0" {
+                    config.feasibility = Feasibility::Infeasible(vec!["overloaded".to_owned()]);
+                }
+            }
+        },
+        "1/8/gthread/0/0: the only one of 14 configurations measured that meets the limits (peak \
+         memory), for a server on 1 CPU, open load of 90 requests/s, keep-alive connections.",
+    );
+}
+
+#[test]
+fn the_first_sentence_without_one() {
+    check(
+        Fixture::infeasible,
+        "no configuration meets the limits: of 14 configurations launched all fail (max_error_rate \
+         broken in 2, out of memory in 1, overloaded in 13), for a server on 1 CPU, open load of \
+         90 requests/s, keep-alive connections.",
+    );
+    check(
+        |fixture| fixture.ending = Ending::Interrupted,
+        "interrupted after 6 complete blocks: no verdict yet, for a server on 1 CPU, open load of \
+         90 requests/s, keep-alive connections.",
+    );
+    check(
+        |fixture| {
+            fixture.ending = Ending::Stopped {
+                code: ErrorCode::EndpointCheck,
+                fault: "endpoint notes answered 404".to_owned(),
+            };
+        },
+        "stopped by a fault (A0203): endpoint notes answered 404; no verdict, for a server on 1 \
+         CPU, open load of 90 requests/s, keep-alive connections.",
+    );
+}
+
+#[test]
+fn the_last_line_names_the_tie_set_where_there_is_one() {
+    let mut fixture = Fixture::realistic();
+    assert_eq!(
+        recommended_line(&fixture.study()).as_deref(),
+        Some("recommended: 1/8/gthread/0/0 6/1/sync/0/0 9/1/sync/0/0 4/1/sync/0/0")
+    );
+    fixture.analysis.verdict.word = VerdictWord::Unresolved;
+    assert!(recommended_line(&fixture.study()).is_some());
+    fixture.ending = Ending::Interrupted;
+    assert_eq!(recommended_line(&fixture.study()), None);
+    fixture.ending = Ending::Answered;
+    fixture.infeasible();
+    assert_eq!(recommended_line(&fixture.study()), None);
+}
+
+#[test]
+fn what_to_do_next_is_said() {
+    check_note(
+        |fixture| {
+            fixture.analysis.verdict.word = VerdictWord::Unresolved;
+            fixture.ending = Ending::Budget;
+        },
+        "The budget ended before the answer: the same command with a larger --budget goes on with \
+         the comparison.",
+    );
+    check_note(
+        |fixture| fixture.ending = Ending::Interrupted,
+        "So far 1/8/gthread/0/0 is the favourite; the same command goes on: autotune sweep \
+         blog.toml",
+    );
+    check_note(
+        |fixture| {
+            let first = id(fixture, "1/4/gthread/0/0");
+            fixture.analysis.verdict.lighter_open = vec![first];
+        },
+        "1/4/gthread/0/0 needs less memory and is neither shown within 10 % of the best nor \
+         outside: a larger --budget could change the answer.",
+    );
+}
+
+#[test]
+fn an_exploratory_verdict_says_what_it_needs() {
+    check_note(
+        |fixture| {
+            fixture.analysis.verdict.exploratory = vec![Exploratory::FewRequests {
+                have: 80,
+                need: 200,
+            }];
+        },
+        "Exploratory: an endpoint had only 80 requests in a trial, p95 needs 200: a rate of 225 \
+         requests/s or trials of 55 s would do.",
+    );
+    check_note(
+        |fixture| {
+            fixture.analysis.verdict.exploratory =
+                vec![Exploratory::FewBlocks { have: 1, need: 4 }];
+        },
+        "Exploratory: 1 complete block, 4 would do; a larger --budget gives more.",
+    );
+}
+
+#[test]
+fn every_reason_is_a_sentence() {
+    let reason = |reason: Reason, expected: &str| {
+        check_note(
+            |fixture| fixture.analysis.verdict.why = vec![reason],
+            expected,
+        );
+    };
+    reason(
+        Reason::OnlyOne,
+        "Why this one: the only one shown within 10 % of the best.",
+    );
+    reason(
+        Reason::SmallestSpread {
+            spread_pct: 1.2,
+            next_pct: 2.4,
+        },
+        "Why this one: the smallest spread between launches, 1.2 % against 2.4 %.",
+    );
+    reason(
+        Reason::FewestChanges { changed: 1 },
+        "Why this one: the fewest changes from today's setting, 1 parameter.",
+    );
+    check_note(
+        |fixture| {
+            fixture.analysis.verdict.why =
+                vec![Reason::LimitsShown, Reason::FewestWorkers { workers: 1 }];
+        },
+        "Why this one: its limits are shown to hold, those of others are not; then the fewest \
+         workers, 1.",
+    );
+}
+
+#[test]
+fn restarts_and_growth_are_said() {
+    let growth = |growth: Option<f64>, expected: &str| {
+        check_note(
+            |fixture| {
+                fixture.analysis.verdict.memory_growth = growth.map(|growth| MemoryGrowth {
+                    mib_per_1000_requests: growth,
+                });
+            },
+            expected,
+        );
+    };
+    growth(
+        Some(-0.3),
+        "restarts not observed; max-requests not judged; memory grew 0 MiB per 1,000 requests.",
+    );
+    growth(None, "restarts not observed; max-requests not judged.");
+    check_note(
+        |fixture| fixture.analysis.restarts_observed = 3,
+        "3 restarts of workers observed while load ran.",
+    );
+    check_silent(
+        |fixture| fixture.analysis.restarts_observed = 3,
+        "not judged",
+    );
+}
+
+#[test]
+fn limits_that_are_not_shown_are_called_so() {
+    check_note(
+        |fixture| {
+            for config in &mut fixture.analysis.configurations {
+                config.limits[1].state = LimitState::NotShownBroken;
+            }
+        },
+        "max_error_rate of 1 % is shown to hold at notes, slow and leaky, and not shown broken at \
+         report.",
+    );
+}
+
+#[test]
+fn what_disturbs_is_said_and_what_does_not_is_not() {
+    check_note(
+        |fixture| {
+            fixture.analysis.drift = Some(Drift {
+                total_pct: 8.2,
+                low_pct: 4.1,
+                high_pct: 12.5,
+                noticeable: true,
+            });
+        },
+        "The machine changed meanwhile: 4/1/sync/0/0, in every block, went by +8.2 % from the \
+         first block to the last (95 % interval +4.1 % to +13 %); configurations are compared \
+         within blocks only.",
+    );
+    check_note(
+        |fixture| {
+            fixture.placement.server = None;
+            fixture.placement.generator = None;
+        },
+        "Nothing was pinned: server and load generator share the CPUs; the generator used 2.5 % of \
+         one CPU.",
+    );
+    check_note(
+        |fixture| fixture.placement.generator = Some(CpuSet::new([0, 1])),
+        "Server and load generator share CPU 1; the generator used 2.5 % of one CPU.",
+    );
+    check_note(
+        |fixture| {
+            for trial in &mut fixture.history.trials {
+                trial.server.as_mut().unwrap().memory_source = MemorySource::Rss;
+            }
+        },
+        "Memory is RSS, as PSS could not be read: shared pages count in every process.",
+    );
+    check_silent(|_| {}, "The machine changed");
+    check_silent(|_| {}, "generator");
+    check_silent(|_| {}, "RSS");
+}
+
+#[test]
+fn a_failing_baseline_is_a_finding() {
+    check_note(
+        |fixture| {
+            let today = fixture
+                .analysis
+                .configurations
+                .iter_mut()
+                .find(|config| config.is_baseline);
+            today.unwrap().feasibility =
+                Feasibility::Infeasible(vec!["overloaded in 6 of 6 launches".to_owned()]);
+        },
+        "Today's setting 3/1/sync/0/0 is ruled out: overloaded in 6 of 6 launches.",
+    );
+}
