@@ -1,0 +1,212 @@
+//! Asks a server over HTTP where load is not the point: is it ready, does an
+//! endpoint answer. No proxy, no redirects followed, no connection kept.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use reqwest::header::LOCATION;
+use reqwest::redirect::Policy;
+use tokio::time::{Instant, sleep};
+
+/// Bodies are read up to here; what an endpoint must contain stands before it.
+const BODY_LIMIT_BYTES: usize = 16 << 20;
+/// The pauses between two questions grow from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LAST_PAUSE: Duration = Duration::from_millis(100);
+/// An app may answer with server errors while it warms up, but not for ever.
+const SERVER_ERRORS_FOR: Duration = Duration::from_secs(10);
+
+/// A client for single questions.
+#[derive(Clone, Debug)]
+pub struct Http {
+    client: reqwest::Client,
+}
+
+/// What came back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Where it redirects to.
+    pub location: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// Nothing that is HTTP came back.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The client cannot be made.
+    #[error("HTTP client cannot be made")]
+    Client(#[source] reqwest::Error),
+    /// No whole answer.
+    #[error("no answer from {url}")]
+    NoAnswer {
+        /// What was asked.
+        url: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+}
+
+/// How waiting for a server ended.
+#[derive(Debug)]
+pub enum Readiness {
+    /// It answered, other than with a server error. Whether the answer is the
+    /// right one is for the check of the endpoints to say.
+    Ready {
+        /// The status.
+        status: u16,
+    },
+    /// It went on answering with server errors.
+    ServerErrors {
+        /// The last answer.
+        last: Answer,
+    },
+    /// It never answered.
+    NoAnswer {
+        /// The last attempt.
+        last: Option<HttpError>,
+    },
+}
+
+impl Http {
+    /// A client.
+    ///
+    /// # Errors
+    /// When the system does not let one be made.
+    pub fn new() -> Result<Self, HttpError> {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(Policy::none())
+            .pool_max_idle_per_host(0)
+            .user_agent(concat!("autotune/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(HttpError::Client)?;
+        Ok(Self { client })
+    }
+
+    /// Asks once.
+    ///
+    /// # Errors
+    /// When no whole answer comes within the timeout.
+    pub async fn get(
+        &self,
+        address: SocketAddr,
+        path: &str,
+        timeout: Duration,
+    ) -> Result<Answer, HttpError> {
+        let url = format!("http://{address}{path}");
+        let asked = self.ask(&url, timeout).await;
+        asked.map_err(|source| HttpError::NoAnswer { url, source })
+    }
+
+    async fn ask(&self, url: &str, timeout: Duration) -> Result<Answer, reqwest::Error> {
+        let mut response = self.client.get(url).timeout(timeout).send().await?;
+        let location = response.headers().get(LOCATION);
+        let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            body.extend_from_slice(&chunk);
+            if body.len() > BODY_LIMIT_BYTES {
+                break;
+            }
+        }
+        Ok(Answer {
+            status: response.status().as_u16(),
+            location,
+            body,
+        })
+    }
+
+    /// Asks again and again until the server answers. Can be dropped at any
+    /// time, for example when the server ends.
+    pub async fn until_ready(&self, address: SocketAddr, path: &str, limit: Duration) -> Readiness {
+        let deadline = Instant::now() + limit;
+        let mut pause = FIRST_PAUSE;
+        let mut errors_since = None;
+        let mut last = None;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Readiness::NoAnswer { last };
+            }
+            match self.get(address, path, left).await {
+                Ok(answer) if answer.status < 500 => {
+                    return Readiness::Ready {
+                        status: answer.status,
+                    };
+                }
+                Ok(answer) => {
+                    let since = *errors_since.get_or_insert_with(Instant::now);
+                    let over = since.elapsed() >= SERVER_ERRORS_FOR || Instant::now() >= deadline;
+                    if over {
+                        return Readiness::ServerErrors { last: answer };
+                    }
+                }
+                Err(error) => last = Some(error),
+            }
+            sleep(pause).await;
+            pause = (pause * 3 / 2).min(LAST_PAUSE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// Answers one connection after the other with these bytes, then is gone.
+    async fn serve(answers: Vec<&'static str>) -> (SocketAddr, tokio::task::JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let task = tokio::spawn(async move {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.expect("a client");
+                let mut request = [0; 4096];
+                let read = stream.read(&mut request).await.expect("a request");
+                assert!(request[..read].starts_with(b"GET /x HTTP/1.1\r\n"));
+                stream.write_all(answer.as_bytes()).await.expect("written");
+            }
+        });
+        (address, task)
+    }
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn ready_after_server_errors_and_whatever_else_is_answered() {
+        let busy = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n";
+        let absent = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+        let (address, task) = serve(vec![busy, busy, absent]).await;
+        let http = Http::new().expect("a client");
+        let readiness = http.until_ready(address, "/x", LIMIT).await;
+        assert!(matches!(readiness, Readiness::Ready { status: 404 }));
+        task.await.expect("all were asked");
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_shown_and_not_followed() {
+        let answer = "HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 2\r\n\r\nno";
+        let (address, task) = serve(vec![answer]).await;
+        let http = Http::new().expect("a client");
+        let answer = http.get(address, "/x", LIMIT).await.expect("an answer");
+        assert_eq!(answer.status, 302);
+        assert_eq!(answer.location.as_deref(), Some("/login"));
+        assert_eq!(answer.body, b"no");
+        task.await.expect("asked once");
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_told_after_the_limit() {
+        let (address, task) = serve(Vec::new()).await;
+        task.await.expect("the listener is closed");
+        let http = Http::new().expect("a client");
+        let limit = Duration::from_millis(30);
+        let readiness = http.until_ready(address, "/x", limit).await;
+        assert!(matches!(readiness, Readiness::NoAnswer { last: Some(_) }));
+    }
+}

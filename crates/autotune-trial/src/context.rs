@@ -1,0 +1,96 @@
+//! What trials are run with, what they tell meanwhile, and what a check of a
+//! configuration finds.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use autotune_model::{
+    ConnectionPolicy, CpuPlacement, Endpoint, Label, Profile, ServerVariant, VariantName,
+};
+
+/// What all trials of a study have in common.
+#[derive(Clone, Debug)]
+pub struct TrialContext {
+    /// The servers, each with its profile.
+    pub variants: Vec<(ServerVariant, Profile)>,
+    /// What is asked; at least one.
+    pub endpoints: Vec<Endpoint>,
+    /// How connections are used.
+    pub connections: ConnectionPolicy,
+    /// Who runs on which CPUs.
+    pub placement: CpuPlacement,
+    /// Where the results of setup steps are kept: `$XDG_CACHE_HOME/autotune`.
+    pub cache_root: PathBuf,
+    /// Where the trials' fresh folders are made: `results/NAME/run`. Logs of
+    /// failed trials go to `logs` beside it.
+    pub run_root: PathBuf,
+    /// The environment that this program was started with.
+    pub environment: BTreeMap<String, String>,
+    /// For each request, from its due time.
+    pub timeout: Duration,
+}
+
+/// What happens while trials are prepared and checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrialEvent {
+    /// A setup step begins.
+    SetupStep {
+        /// For which server.
+        variant: VariantName,
+        /// The command, for people.
+        step: String,
+    },
+    /// All setup steps are done.
+    SetupDone {
+        /// For which server.
+        variant: VariantName,
+        /// How long they took.
+        took: Duration,
+    },
+    /// What the setup steps build is there from an earlier time.
+    SetupReused {
+        /// For which server.
+        variant: VariantName,
+        /// Where.
+        cache: PathBuf,
+    },
+    /// Another program runs the same setup steps; it is waited for.
+    SetupAwaited {
+        /// For which server.
+        variant: VariantName,
+    },
+    /// A server is started to be checked.
+    Starting {
+        /// Which configuration.
+        configuration: Label,
+    },
+    /// Every endpoint answered as it should.
+    Checked {
+        /// Which configuration.
+        configuration: Label,
+        /// From launch to the first answer.
+        boot: Duration,
+    },
+    /// Something that the user should know, and that stops nothing.
+    Note {
+        /// For people.
+        text: String,
+    },
+}
+
+/// What a check of a configuration found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Versions, by name.
+    pub versions: BTreeMap<String, String>,
+    /// Settings in effect, by name.
+    pub settings: BTreeMap<String, String>,
+    /// From launch to the first answer.
+    pub boot: Duration,
+    /// A setting that the app overrides: setting, asked, effective and source.
+    /// Every trial of this configuration will be invalid.
+    pub overridden: Option<String>,
+    /// What the user should know, for people.
+    pub notes: Vec<String>,
+}

@@ -1,0 +1,34 @@
+//! One trial, from an empty folder to a clean stop, and what is done once before
+//! all trials: setup steps, versions, settings in effect, one question to every
+//! endpoint.
+//!
+//! What decides is pure and apart from what acts: `outcome`, `tree`, `key`,
+//! `reach` and `port` compute; `prepare`, `facts`, `session`, `verify` and `run`
+//! start, ask and stop. Which trials are run, and what they mean, is left to
+//! others.
+
+mod context;
+mod error;
+
+mod key;
+mod prepare;
+
+mod folder;
+mod logs;
+mod port;
+mod reach;
+mod tree;
+mod workers;
+
+mod facts;
+mod overrides;
+mod session;
+
+mod outcome;
+mod record;
+mod run;
+mod verify;
+
+pub use context::{TrialContext, TrialEvent, Verified};
+pub use error::TrialError;
+pub use prepare::Trials;

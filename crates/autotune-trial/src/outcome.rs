@@ -1,0 +1,397 @@
+//! How a trial ended, from all that is known of it. Pure.
+
+use std::time::Duration;
+
+use autotune_model::{FailureClass, GeneratorVerdict, LoadRecord, LoadShape, Outcome};
+
+use crate::error::tail;
+
+/// A difference between the clocks up to here is drift, beyond it a jump.
+const LARGEST_JUMP: Duration = Duration::from_secs(1);
+/// More than this share of the requests due without an end when the schedule
+/// ends: too many for requests that are merely being served.
+const OUTSTANDING_SHARE: f64 = 0.02;
+/// The generator's own limits: a thread that is busier, or later, is at fault
+/// itself, and a growing backlog is its own.
+const GENERATOR_BUSY: f64 = 0.80;
+const GENERATOR_LATE_US: u64 = 1_000;
+const GENERATOR_LATE_SHARE: f64 = 0.05;
+
+/// Where a trial was cut short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// The program was asked to stop.
+    Stopped,
+    /// The server could not be started, or never was as it should be.
+    Start {
+        /// What happened.
+        reason: String,
+    },
+    /// The server ended under load.
+    Exit {
+        /// How.
+        status: String,
+    },
+    /// The supervisor was lost.
+    Lost {
+        /// How.
+        reason: String,
+    },
+}
+
+/// All that the outcome follows from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Evidence<'a> {
+    /// Where the trial was cut short, if it was.
+    pub(crate) cut: Option<&'a Cut>,
+    /// A setting that is not in effect as asked, for people.
+    pub(crate) overridden: Option<&'a str>,
+    /// What spoils a trial beside that: a port that stays taken, for example.
+    pub(crate) spoiled: Option<&'a str>,
+    /// How many processes the kernel ended for want of memory meanwhile.
+    pub(crate) oom_kills: u64,
+    /// Whether a worker was killed, other than for not answering its watchdog.
+    pub(crate) worker_killed: bool,
+    /// By how much the clocks differ at the end.
+    pub(crate) jump: Duration,
+    /// How the load was to be.
+    pub(crate) shape: &'a LoadShape,
+    /// What the generator saw.
+    pub(crate) load: Option<&'a LoadRecord>,
+    /// The end of the server's log.
+    pub(crate) log: &'a [String],
+}
+
+/// The first that applies: what was asked for or broke the trial from outside,
+/// then what the server did, then what the generator did.
+pub(crate) fn outcome(evidence: &Evidence<'_>) -> Outcome {
+    let log = tail(evidence.log);
+    let killed = evidence.oom_kills > 0;
+    match evidence.cut {
+        Some(Cut::Stopped) => return Outcome::Interrupted,
+        Some(Cut::Lost { reason }) => return invalid(reason.clone()),
+        Some(Cut::Start { reason } | Cut::Exit { status: reason }) if killed => {
+            let detail = format!("the kernel ended a process for want of memory: {reason}{log}");
+            return Outcome::OutOfMemory { detail };
+        }
+        Some(Cut::Start { reason }) => {
+            return Outcome::FailedToStart {
+                detail: format!("{reason}{log}"),
+            };
+        }
+        Some(Cut::Exit { status }) => {
+            let detail = format!("the server ended under load with {status}{log}");
+            return Outcome::Died { detail };
+        }
+        None => {}
+    }
+    if let Some(reason) = evidence.overridden.or(evidence.spoiled) {
+        return invalid(reason.to_owned());
+    }
+    if killed && evidence.worker_killed {
+        let detail = format!("the kernel ended a worker for want of memory{log}");
+        return Outcome::OutOfMemory { detail };
+    }
+    if evidence.jump > LARGEST_JUMP {
+        let jump = evidence.jump.as_secs_f64();
+        return invalid(format!(
+            "the clocks differ by {jump:.1} s from start to end; the machine slept, or its clock was set"
+        ));
+    }
+    match evidence.load {
+        Some(load) => by_load(evidence.shape, load),
+        None => invalid("no load was sent".to_owned()),
+    }
+}
+
+fn invalid(detail: String) -> Outcome {
+    Outcome::Invalid { detail }
+}
+
+fn by_load(shape: &LoadShape, load: &LoadRecord) -> Outcome {
+    let open = matches!(shape, LoadShape::Open { .. });
+    let overload = if open { overload(load) } else { None };
+    match (&load.generator.verdict, overload) {
+        // A full pool is what an overload looks like from the generator's side.
+        (GeneratorVerdict::Invalid(reasons), Some(_)) if generator_at_fault(load) => {
+            invalid(reasons.join("; "))
+        }
+        (_, Some(detail)) => Outcome::Overloaded { detail },
+        (GeneratorVerdict::Invalid(reasons), None) => invalid(reasons.join("; ")),
+        (GeneratorVerdict::Ok | GeneratorVerdict::Suspect(_), None) => Outcome::Measured,
+    }
+}
+
+/// Whether the backlog grew: requests outstanding when the schedule ended exceed
+/// 2 % of those due, and their number rises (Theil and Sen's slope, its 95 %
+/// interval above zero; with fewer than five seconds the ends are compared).
+fn overload(load: &LoadRecord) -> Option<String> {
+    let due = load.total().scheduled;
+    let left = load.generator.outstanding_at_end;
+    if due == 0 || left as f64 <= OUTSTANDING_SHARE * due as f64 {
+        return None;
+    }
+    let slope = slope(&load.outstanding)?;
+    (slope > 0.0).then(|| {
+        format!(
+            "{left} of {due} requests were without an answer when the last one was due, and their \
+             number grew by {slope:.1} a second"
+        )
+    })
+}
+
+/// The rise a second of a series of one value a second; `None` where it is not
+/// shown to rise.
+fn slope(series: &[u32]) -> Option<f64> {
+    let points: Vec<(f64, f64)> = series
+        .iter()
+        .enumerate()
+        .map(|(x, y)| (x as f64, f64::from(*y)))
+        .collect();
+    if let Some(fit) = autotune_stats::theil_sen(&points) {
+        return (fit.low > 0.0).then_some(fit.slope);
+    }
+    let (first, last) = (points.first()?, points.last()?);
+    let seconds = (last.0 - first.0).max(1.0);
+    let rise = (last.1 - first.1) / seconds;
+    (rise > 0.0).then_some(rise)
+}
+
+/// Whether the generator lagged by its own doing.
+fn generator_at_fault(load: &LoadRecord) -> bool {
+    let generator = &load.generator;
+    let wall = generator.wall.as_secs_f64();
+    let busy = wall > 0.0 && generator.cpu.as_secs_f64() / wall > GENERATOR_BUSY;
+    let late: u64 = generator
+        .own_lag
+        .counts()
+        .filter(|(value, _)| *value > GENERATOR_LATE_US)
+        .map(|(_, count)| count)
+        .sum();
+    let lagging = late as f64 > GENERATOR_LATE_SHARE * generator.own_lag.len() as f64;
+    let starved = load.endpoints.iter().any(|endpoint| {
+        endpoint
+            .failures
+            .contains_key(&FailureClass::ClientResource)
+    });
+    busy || lagging || starved
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use autotune_model::{
+        Accounting, Arrivals, EndpointLoad, EndpointName, GeneratorRecord, Histogram, Rate, Users,
+    };
+    use std::collections::BTreeMap;
+    use std::sync::LazyLock;
+
+    const CLOSED: LoadShape = LoadShape::Closed(Users {
+        count: 1,
+        think: Duration::ZERO,
+    });
+
+    static OPEN: LazyLock<LoadShape> = LazyLock::new(|| LoadShape::Open {
+        rate: Rate::per_second(100.0).unwrap(),
+        arrivals: Arrivals::Poisson,
+    });
+
+    /// Ten seconds at 100 a second, with these numbers outstanding.
+    fn load(outstanding: &[u32]) -> LoadRecord {
+        let total = Accounting {
+            scheduled: 1_000,
+            completed: 1_000,
+            ..Accounting::default()
+        };
+        let mut own_lag = Histogram::new();
+        own_lag.record_n(100, 1_000);
+        LoadRecord {
+            start_ns: 0,
+            length: Duration::from_secs(10),
+            warm_up: Duration::ZERO,
+            endpoints: vec![EndpointLoad {
+                name: EndpointName::new("a"),
+                total,
+                window: total,
+                response: Histogram::new(),
+                service: Histogram::new(),
+                failed: Histogram::new(),
+                failures: BTreeMap::new(),
+            }],
+            seconds: Vec::new(),
+            outstanding: outstanding.to_vec(),
+            generator: GeneratorRecord {
+                own_lag,
+                waited_for_connection: 0,
+                cpu: Duration::from_secs(1),
+                wall: Duration::from_secs(10),
+                connections_peak: 8,
+                connections_limit: 256,
+                outstanding_at_end: outstanding.last().copied().unwrap_or_default().into(),
+                retries: 0,
+                verdict: GeneratorVerdict::Ok,
+            },
+        }
+    }
+
+    const CALM: [u32; 10] = [8, 9, 7, 10, 8, 9, 11, 8, 7, 9];
+    const GROWING: [u32; 10] = [9, 20, 28, 41, 50, 58, 71, 80, 92, 99];
+
+    fn evidence(load: &LoadRecord) -> Evidence<'_> {
+        Evidence {
+            cut: None,
+            overridden: None,
+            spoiled: None,
+            oom_kills: 0,
+            worker_killed: false,
+            jump: Duration::from_millis(3),
+            shape: &OPEN,
+            load: Some(load),
+            log: &[],
+        }
+    }
+
+    fn judged<'a>(load: &'a LoadRecord, change: impl FnOnce(&mut Evidence<'a>)) -> &'static str {
+        let mut evidence = evidence(load);
+        change(&mut evidence);
+        match outcome(&evidence) {
+            Outcome::Measured => "measured",
+            Outcome::Overloaded { .. } => "overloaded",
+            Outcome::FailedToStart { .. } => "failed-to-start",
+            Outcome::Died { .. } => "died",
+            Outcome::OutOfMemory { .. } => "out-of-memory",
+            Outcome::Invalid { .. } => "invalid",
+            Outcome::Aborted { .. } => "aborted",
+            Outcome::Interrupted => "interrupted",
+        }
+    }
+
+    #[test]
+    fn a_calm_trial_is_measured() {
+        assert_eq!(judged(&load(&CALM), |_| ()), "measured");
+    }
+
+    #[test]
+    fn a_growing_backlog_is_an_overload_in_open_load_only() {
+        assert_eq!(judged(&load(&GROWING), |_| ()), "overloaded");
+        assert_eq!(judged(&load(&GROWING), |e| e.shape = &CLOSED), "measured");
+        // Above 2 % but steady: slow, not overloaded.
+        assert_eq!(judged(&load(&[40; 10]), |_| ()), "measured");
+        // Rising, but within what is being served.
+        let small: Vec<u32> = (1..=10).collect();
+        assert_eq!(judged(&load(&small), |_| ()), "measured");
+        // A short trial has too few seconds for an interval.
+        assert_eq!(judged(&load(&[30, 60]), |_| ()), "overloaded");
+    }
+
+    #[test]
+    fn a_backlog_that_timeouts_keep_level_is_an_overload_too() {
+        let mut level = vec![10, 40, 80, 120, 160, 200];
+        level.extend([200; 4]);
+        assert_eq!(judged(&load(&level), |_| ()), "overloaded");
+    }
+
+    #[test]
+    fn a_generator_at_fault_makes_it_invalid() {
+        let mut record = load(&CALM);
+        record.generator.verdict = GeneratorVerdict::Invalid(vec!["late".to_owned()]);
+        assert_eq!(judged(&record, |_| ()), "invalid");
+        record.generator.verdict = GeneratorVerdict::Suspect(vec!["a little".to_owned()]);
+        assert_eq!(judged(&record, |_| ()), "measured");
+    }
+
+    #[test]
+    fn a_full_pool_under_overload_is_the_servers_doing() {
+        let mut record = load(&GROWING);
+        record.generator.verdict = GeneratorVerdict::Invalid(vec!["pool".to_owned()]);
+        assert_eq!(judged(&record, |_| ()), "overloaded");
+        record.generator.cpu = Duration::from_secs(9);
+        assert_eq!(judged(&record, |_| ()), "invalid");
+        let mut record = load(&GROWING);
+        record.generator.verdict = GeneratorVerdict::Invalid(vec!["late".to_owned()]);
+        record.generator.own_lag.record_n(50_000, 100);
+        assert_eq!(judged(&record, |_| ()), "invalid");
+    }
+
+    #[test]
+    fn what_cut_the_trial_short_comes_first() {
+        let calm = load(&CALM);
+        let cut = |cut: Cut, oom_kills: u64| {
+            let evidence = Evidence {
+                cut: Some(&cut),
+                oom_kills,
+                ..evidence(&calm)
+            };
+            outcome(&evidence).as_str().to_owned()
+        };
+        let start = || Cut::Start {
+            reason: "exit 3".to_owned(),
+        };
+        let exit = || Cut::Exit {
+            status: "signal 9".to_owned(),
+        };
+        assert_eq!(cut(Cut::Stopped, 1), "interrupted");
+        assert_eq!(
+            cut(
+                Cut::Lost {
+                    reason: String::new()
+                },
+                1
+            ),
+            "invalid"
+        );
+        assert_eq!(cut(start(), 0), "failed-to-start");
+        assert_eq!(cut(start(), 1), "out-of-memory");
+        assert_eq!(cut(exit(), 0), "died");
+        assert_eq!(cut(exit(), 1), "out-of-memory");
+    }
+
+    #[test]
+    fn a_worker_killed_for_memory_needs_both_signs() {
+        let calm = load(&CALM);
+        let check = |oom_kills, worker_killed, expected| {
+            let found = judged(&calm, |evidence| {
+                evidence.oom_kills = oom_kills;
+                evidence.worker_killed = worker_killed;
+            });
+            assert_eq!(found, expected);
+        };
+        check(1, true, "out-of-memory");
+        check(1, false, "measured");
+        check(0, true, "measured");
+    }
+
+    #[test]
+    fn what_spoils_a_trial_makes_it_invalid() {
+        let calm = load(&CALM);
+        assert_eq!(judged(&calm, |e| e.overridden = Some("workers")), "invalid");
+        assert_eq!(judged(&calm, |e| e.spoiled = Some("port")), "invalid");
+        assert_eq!(
+            judged(&calm, |e| e.jump = Duration::from_millis(1_001)),
+            "invalid"
+        );
+        assert_eq!(
+            judged(&calm, |e| e.jump = Duration::from_secs(1)),
+            "measured"
+        );
+        assert_eq!(judged(&calm, |e| e.load = None), "invalid");
+    }
+
+    #[test]
+    fn the_detail_names_what_happened_and_the_log() {
+        let cut = Cut::Start {
+            reason: "ended with exit 3".to_owned(),
+        };
+        let log = ["ImportError: x".to_owned()];
+        let calm = load(&CALM);
+        let evidence = Evidence {
+            cut: Some(&cut),
+            log: &log,
+            ..evidence(&calm)
+        };
+        assert_eq!(
+            outcome(&evidence).detail(),
+            Some("ended with exit 3; the end of its log:\n  ImportError: x")
+        );
+    }
+}

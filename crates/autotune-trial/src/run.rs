@@ -1,0 +1,372 @@
+//! One trial: a fresh folder, the server, the load, a clean stop, the record.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use autotune_load::LoadPlan;
+use autotune_model::{
+    Configuration, LoadRecord, LoadShape, Outcome, ParamName, Span, TrialRecord, TrialSpec,
+};
+use autotune_process::clock;
+use autotune_server::{EventKind, Mismatch, events};
+
+use crate::error::TrialError;
+use crate::facts::Facts;
+use crate::logs;
+use crate::outcome::Cut;
+use crate::overrides::explain;
+use crate::prepare::Trials;
+use crate::record::{Seen, most_files, oom_kills, pool_limit, record};
+use crate::session::{Asking, Break, Session, StartFault, Started};
+use crate::verify::chain;
+
+/// Beside the grace of the server itself, for what it cannot know of.
+const STOP_MARGIN: Duration = Duration::from_secs(5);
+const LONGEST_GRACE: Duration = Duration::from_secs(300);
+
+/// A load that was sent.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) record: LoadRecord,
+    /// On the trial's axis: the sample right before the load.
+    pub(crate) from_ns: u64,
+    /// The sample right after it.
+    pub(crate) to_ns: u64,
+    /// Bytes of the log that were there before.
+    pub(crate) log_from: usize,
+}
+
+/// What became of a trial while its server ran.
+#[derive(Default)]
+struct Course {
+    cut: Option<Cut>,
+    started: Option<Started>,
+    loaded: Option<Loaded>,
+    overridden: Option<String>,
+    /// What ends not only this trial.
+    error: Option<TrialError>,
+}
+
+impl Trials {
+    /// Runs one trial to its clean stop. A trial that failed is a record too.
+    /// Setting `stop` ends the trial early, as interrupted.
+    ///
+    /// # Errors
+    /// When trials cannot go on: a connection beyond this machine, a fault of
+    /// files or of the supervisor, a server that cannot be described.
+    pub async fn run(
+        &mut self,
+        spec: &TrialSpec,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<TrialRecord, TrialError> {
+        let configuration = &spec.configuration;
+        if stop.load(Ordering::Relaxed) {
+            return Ok(not_begun(spec));
+        }
+        let facts = self.facts(configuration).await?;
+        let prepared = self.prepared(configuration.variant())?;
+        let start = clock::anchor();
+        let ooms = oom_kills();
+        let mut course = Course::default();
+        let closed = match Session::open(self, configuration, start.monotonic_ns).await? {
+            Ok(mut session) => {
+                course = self.course(&mut session, (spec, &facts), stop).await;
+                Some(session.close(self.grace(configuration, &facts)).await?)
+            }
+            Err(fault) => {
+                course.cut = Some(Cut::Start {
+                    reason: chain(&fault),
+                });
+                None
+            }
+        };
+        if let Some(error) = course.error {
+            return Err(error);
+        }
+        let log = closed
+            .as_ref()
+            .map(|closed| closed.log.clone())
+            .unwrap_or_default();
+        let record = record(Seen {
+            spec,
+            prepared,
+            facts: &facts,
+            span: Span {
+                start,
+                end: clock::anchor(),
+            },
+            cut: course.cut,
+            started: course.started,
+            loaded: course.loaded,
+            closed,
+            overridden: course.overridden,
+            oom_kills: oom_kills().saturating_sub(ooms),
+        });
+        self.keep_log(&record, &log)?;
+        Ok(record)
+    }
+
+    /// From the launched server to the end of the load.
+    async fn course(
+        &self,
+        session: &mut Session<'_>,
+        (spec, facts): (&TrialSpec, &Facts),
+        stop: &Arc<AtomicBool>,
+    ) -> Course {
+        let mut course = Course::default();
+        let configuration = &spec.configuration;
+        let started = match session
+            .start(&self.asking(configuration, facts), stop)
+            .await
+        {
+            Ok(started) => started,
+            Err(fault) => {
+                self.cut_at_start(&mut course, configuration, fault);
+                return course;
+            }
+        };
+        let overridden = facts.overridden.clone();
+        course.overridden = overridden
+            .or_else(|| self.overridden(configuration, facts, (&started, &session.log())));
+        course.started = Some(started);
+        if course.overridden.is_none() {
+            self.load(session, &mut course, (spec, stop)).await;
+        }
+        course
+    }
+
+    async fn load(
+        &self,
+        session: &mut Session<'_>,
+        course: &mut Course,
+        (spec, stop): (&TrialSpec, &Arc<AtomicBool>),
+    ) {
+        let from_ns = match session.sample(stop).await {
+            Ok(sample) => sample.at_ns,
+            Err(cause) => return self.cut_under_load(course, spec, cause),
+        };
+        let log_from = usize::try_from(session.log_length()).unwrap_or(usize::MAX);
+        let plan = self.plan(spec, session);
+        let flag = StopOnDrop(Arc::new(AtomicBool::new(false)));
+        let seen = Arc::clone(&flag.0);
+        let mut sending = tokio::task::spawn_blocking(move || autotune_load::run(&plan, &seen));
+        let (joined, cause) = match session.watch(stop, &mut sending).await {
+            Ok(joined) => (joined, None),
+            Err(cause) => {
+                flag.0.store(true, Ordering::Relaxed);
+                (sending.await, Some(cause))
+            }
+        };
+        let last = match &cause {
+            None => session.sample(stop).await,
+            Some(_) => Ok(session.samples.last().cloned().unwrap_or_default()),
+        };
+        match joined {
+            Ok(Ok(record)) => {
+                let to_ns = last.as_ref().map_or(u64::MAX, |sample| sample.at_ns);
+                course.loaded = Some(Loaded {
+                    record,
+                    from_ns,
+                    to_ns,
+                    log_from,
+                });
+            }
+            Ok(Err(error)) => course.error = Some(error.into()),
+            Err(error) => course.error = Some(error.into()),
+        }
+        if let Some(cause) = cause.or(last.err()) {
+            self.cut_under_load(course, spec, cause);
+        }
+    }
+
+    fn plan(&self, spec: &TrialSpec, session: &Session<'_>) -> LoadPlan {
+        let context = &self.context;
+        let pool_limit = match spec.load {
+            LoadShape::Open { rate, .. } => pool_limit(
+                self.concurrency(&spec.configuration),
+                rate.get(),
+                most_files(),
+            ),
+            LoadShape::Closed(users) => users.count,
+        };
+        LoadPlan {
+            target: session.address,
+            host_header: session.address.to_string(),
+            endpoints: context.endpoints.clone(),
+            shape: spec.load,
+            connections: context.connections,
+            length: spec.length,
+            warm_up: spec.warm_up,
+            timeout: context.timeout,
+            pool_limit,
+            seed: spec.seed,
+            cpus: context.placement.generator.clone(),
+            origin_monotonic_ns: session.origin_ns,
+        }
+    }
+
+    /// Workers times threads, as far as they are known.
+    fn concurrency(&self, configuration: &Configuration) -> u64 {
+        let number = |name: Option<&ParamName>| {
+            let value = name.and_then(|name| configuration.value(name)?.as_int());
+            u64::try_from(value.unwrap_or(1)).unwrap_or(1)
+        };
+        let profile = self
+            .variants
+            .get(configuration.variant())
+            .map(|p| &p.profile);
+        let workers = number(profile.and_then(|profile| profile.workers.as_ref()));
+        let threads = number(profile.and_then(|profile| profile.threads.as_ref()));
+        workers.saturating_mul(threads)
+    }
+
+    pub(crate) fn asking<'a>(&'a self, configuration: &Configuration, facts: &Facts) -> Asking<'a> {
+        Asking {
+            http: &self.http,
+            endpoints: &self.context.endpoints,
+            timeout: self.context.timeout,
+            workers: self.expected_workers(configuration, facts),
+        }
+    }
+
+    /// How many children the server should have; `None` where that is not known.
+    fn expected_workers(&self, configuration: &Configuration, facts: &Facts) -> Option<usize> {
+        let prepared = self.variants.get(configuration.variant())?;
+        let name = prepared.profile.workers.as_ref()?;
+        let asked = usize::try_from(configuration.value(name)?.as_int()?).ok()?;
+        let extra = prepared.behaviour.extra_child_setting.as_ref();
+        let extra = extra.and_then(|name| facts.settings.get(name)?.parse::<u64>().ok());
+        Some(asked + usize::from(extra.unwrap_or(0) > 0))
+    }
+
+    /// A setting that the running server shows to be another one than asked.
+    pub(crate) fn overridden(
+        &self,
+        configuration: &Configuration,
+        facts: &Facts,
+        (started, log): (&Started, &str),
+    ) -> Option<String> {
+        let prepared = self.variants.get(configuration.variant())?;
+        let explained = |mismatch| explain(prepared, &facts.app, &mismatch);
+        if let Some(expected) = self.expected_workers(configuration, facts)
+            && expected != started.workers
+        {
+            let name = prepared.profile.workers.as_ref()?;
+            let asked = configuration.value(name)?.as_int()?;
+            let extra = expected - usize::try_from(asked).ok()?;
+            return Some(explained(Mismatch {
+                setting: name.to_string(),
+                asked: asked.to_string(),
+                effective: started.workers.saturating_sub(extra).to_string(),
+            }));
+        }
+        let class = ParamName::from("worker_class");
+        let asked = configuration.value(&class)?.to_string();
+        let found = events(&prepared.behaviour, log.lines());
+        let used = found
+            .into_iter()
+            .find(|event| event.kind == EventKind::WorkerClass)?;
+        (used.rest != asked).then(|| {
+            explained(Mismatch {
+                setting: class.to_string(),
+                asked,
+                effective: used.rest,
+            })
+        })
+    }
+
+    /// How long the server may take to stop.
+    pub(crate) fn grace(&self, configuration: &Configuration, facts: &Facts) -> Duration {
+        let behaviour = self
+            .variants
+            .get(configuration.variant())
+            .map(|p| &p.behaviour);
+        let own = behaviour
+            .and_then(|behaviour| facts.settings.get(behaviour.grace_setting.as_ref()?))
+            .and_then(|text| text.parse().ok())
+            .map(Duration::from_secs);
+        let usual = behaviour.map_or(Duration::from_secs(30), |behaviour| behaviour.grace);
+        (own.unwrap_or(usual) + STOP_MARGIN).min(LONGEST_GRACE)
+    }
+
+    fn cut_at_start(&self, course: &mut Course, configuration: &Configuration, fault: StartFault) {
+        match fault {
+            StartFault::Break(Break::Exited(status)) => {
+                let reason = format!("it ended with {status} before it was ready");
+                course.cut = Some(Cut::Start { reason });
+            }
+            StartFault::Break(cause) => self.cut(course, configuration, cause),
+            StartFault::Launch(error) => {
+                course.cut = Some(Cut::Start {
+                    reason: chain(&error),
+                })
+            }
+            StartFault::NotReady(reason) => course.cut = Some(Cut::Start { reason }),
+            StartFault::Endpoint(failure) => {
+                let mut reason = chain(&*failure);
+                if !failure.excerpt.is_empty() {
+                    reason.push_str(&format!("; body: {}", failure.excerpt));
+                }
+                course.cut = Some(Cut::Start { reason });
+            }
+        }
+    }
+
+    fn cut_under_load(&self, course: &mut Course, spec: &TrialSpec, cause: Break) {
+        self.cut(course, &spec.configuration, cause);
+    }
+
+    fn cut(&self, course: &mut Course, configuration: &Configuration, cause: Break) {
+        course.cut = match cause {
+            Break::Stopped => Some(Cut::Stopped),
+            Break::Exited(status) => Some(Cut::Exit {
+                status: status.to_string(),
+            }),
+            Break::Lost(error) => Some(Cut::Lost {
+                reason: chain(&error),
+            }),
+            cause @ Break::Outside(_) => {
+                let fault = self.fault(configuration, StartFault::Break(cause), Vec::new());
+                course.error = Some(fault);
+                None
+            }
+        };
+    }
+
+    /// Keeps the whole log where the end of it in the record may not do.
+    fn keep_log(&self, record: &TrialRecord, log: &str) -> Result<(), TrialError> {
+        let boring = matches!(record.outcome, Outcome::Measured | Outcome::Interrupted);
+        if boring || log.is_empty() {
+            return Ok(());
+        }
+        let root = &self.context.run_root;
+        let kept = logs::keep(root, &record.spec, log);
+        kept.map(drop)
+            .map_err(TrialError::file("keep a log beside", root))
+    }
+}
+
+/// The record of a trial that nothing was started for.
+fn not_begun(spec: &TrialSpec) -> TrialRecord {
+    let now = clock::anchor();
+    TrialRecord {
+        spec: spec.clone(),
+        outcome: Outcome::Interrupted,
+        span: Span {
+            start: now,
+            end: now,
+        },
+        load: None,
+        server: None,
+    }
+}
+
+/// Ends the load when the trial is dropped: its thread would go on otherwise.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,405 @@
+//! A server that runs: launched, watched while something is done with it, and
+//! stopped. Every sample and every connection passes through here.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use autotune_model::{Bytes, Configuration, Endpoint, Peer, ServerSample};
+use autotune_process::{
+    ExitStatus, Launch, ProcessError, ProcessEvent, StopReport, Supervised, clock,
+};
+use autotune_server::{Answer, CheckFailure, Http, Readiness, Redactor, render};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use crate::error::TrialError;
+use crate::folder::TrialFolder;
+use crate::logs::{self, LOG_LIMIT_BYTES};
+use crate::port::{free_address, is_free};
+use crate::prepare::{Prepared, Trials};
+use crate::tree::{WorkerRule, cpu};
+use crate::workers::{look, worker_rule};
+
+/// How long a server may take until it answers.
+const READY_LIMIT: Duration = Duration::from_secs(60);
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// How often a request to stop is looked for.
+const STOP_LOOK: Duration = Duration::from_millis(50);
+/// Between two looks at a server that settles.
+const SETTLE_STEP: Duration = Duration::from_millis(100);
+/// How long the number of workers must stay: gunicorn forks them up to 0.1 s
+/// apart.
+const SETTLE_FOR: Duration = Duration::from_millis(400);
+/// The same where the number is not the one that was asked for.
+const SETTLE_ODD_FOR: Duration = Duration::from_secs(2);
+/// Workers that still import the app are busy; this share of a CPU is not.
+const SETTLED_CPU: f64 = 0.25;
+/// An app with busy threads of its own never comes to rest.
+const SETTLE_LIMIT: Duration = Duration::from_secs(8);
+const PORT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A launched server.
+#[derive(Debug)]
+pub(crate) struct Session<'a> {
+    prepared: &'a Prepared,
+    supervised: Supervised,
+    folder: TrialFolder,
+    redactor: Redactor,
+    pub(crate) address: SocketAddr,
+    /// Zero of the trial's time axis.
+    pub(crate) origin_ns: u64,
+    launched: Instant,
+    pub(crate) samples: Vec<ServerSample>,
+    pub(crate) peers: BTreeSet<Peer>,
+}
+
+/// Why something was broken off.
+#[derive(Debug)]
+pub(crate) enum Break {
+    /// The program was asked to stop.
+    Stopped,
+    /// The server's main process ended.
+    Exited(ExitStatus),
+    /// The supervisor was lost.
+    Lost(ProcessError),
+    /// The app connects to where it may not.
+    Outside(Peer),
+}
+
+/// Why a server did not become ready.
+#[derive(Debug)]
+pub(crate) enum StartFault {
+    /// It was broken off.
+    Break(Break),
+    /// It cannot be run at all.
+    Launch(ProcessError),
+    /// It did not answer in time.
+    NotReady(String),
+    /// It answers, but not as it should.
+    Endpoint(Box<CheckFailure>),
+}
+
+impl From<Break> for StartFault {
+    fn from(cause: Break) -> Self {
+        Self::Break(cause)
+    }
+}
+
+/// What a server is asked before any load.
+pub(crate) struct Asking<'a> {
+    pub(crate) http: &'a Http,
+    pub(crate) endpoints: &'a [Endpoint],
+    pub(crate) timeout: Duration,
+    /// How many workers there should be, where that is known.
+    pub(crate) workers: Option<usize>,
+}
+
+/// A server that is ready.
+#[derive(Debug)]
+pub(crate) struct Started {
+    /// From launch to the first answer.
+    pub(crate) boot: Duration,
+    pub(crate) rule: WorkerRule,
+    /// How many workers there are.
+    pub(crate) workers: usize,
+}
+
+/// A server that was stopped.
+#[derive(Debug)]
+pub(crate) struct Closed {
+    /// `None` where the supervisor was lost.
+    pub(crate) report: Option<StopReport>,
+    /// The log, without secrets.
+    pub(crate) log: String,
+    /// Whether nobody listens any more.
+    pub(crate) port_free: bool,
+    pub(crate) isolation: String,
+    pub(crate) samples: Vec<ServerSample>,
+    pub(crate) peers: BTreeSet<Peer>,
+}
+
+impl<'a> Session<'a> {
+    /// Launches a configuration in a fresh folder on a free port. The inner
+    /// result is the server's own fault.
+    pub(crate) async fn open(
+        trials: &'a Trials,
+        configuration: &Configuration,
+        origin_ns: u64,
+    ) -> Result<Result<Self, ProcessError>, TrialError> {
+        let prepared = trials.prepared(configuration.variant())?;
+        let fixture = prepared.variant.fixture.as_deref();
+        let folder = TrialFolder::make(&trials.context.run_root, fixture)?;
+        let address = free_address(clock::monotonic_ns())?;
+        let place = trials.place(prepared, &folder, address);
+        let command = render(&trials.rendering(prepared, &place), configuration)
+            .map_err(|source| prepared.render_error(source))?;
+        let launch = Launch {
+            argv: command.argv,
+            env: command.env,
+            dir: prepared.variant.dir.clone(),
+            log: folder.log(),
+            log_limit: Bytes::new(LOG_LIMIT_BYTES),
+            cpus: trials.context.placement.server.clone(),
+            marker: trials.marker.clone(),
+            sample_every: Some(SAMPLE_EVERY),
+            origin_monotonic_ns: origin_ns,
+        };
+        let launched = Instant::now();
+        let supervised = match Supervised::launch(&launch).await {
+            Ok(supervised) => supervised,
+            Err(fault @ ProcessError::Launch { .. }) => return Ok(Err(fault)),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Ok(Self {
+            prepared,
+            supervised,
+            folder,
+            redactor: command.redactor,
+            address,
+            origin_ns,
+            launched,
+            samples: Vec::new(),
+            peers: BTreeSet::new(),
+        }))
+    }
+
+    /// Waits until the server answers, asks every endpoint once, and waits
+    /// until its workers are there and at rest.
+    pub(crate) async fn start(
+        &mut self,
+        asking: &Asking<'_>,
+        stop: &AtomicBool,
+    ) -> Result<Started, StartFault> {
+        let first = &asking.endpoints[0];
+        let own_path = self.prepared.variant.ready.clone();
+        let path = own_path.as_ref().unwrap_or(&first.path);
+        let waiting = asking.http.until_ready(self.address, path, READY_LIMIT);
+        let readiness = self.watch(stop, waiting).await?;
+        let boot = self.launched.elapsed();
+        match readiness {
+            Readiness::Ready { .. } => {}
+            // The check of the first endpoint tells the same story better.
+            Readiness::ServerErrors { .. } if own_path.is_none() => {}
+            Readiness::ServerErrors { last } => {
+                let why = format!("it went on answering {} to {path}", last.status);
+                return Err(StartFault::NotReady(why));
+            }
+            Readiness::NoAnswer { .. } => {
+                let seconds = READY_LIMIT.as_secs();
+                let why = format!("no answer from {path} within {seconds} s");
+                return Err(StartFault::NotReady(why));
+            }
+        }
+        for endpoint in asking.endpoints {
+            let question = asking
+                .http
+                .get(self.address, &endpoint.path, asking.timeout);
+            let answer = self.watch(stop, question).await?;
+            self.judge(endpoint, answer)?;
+            self.sample(stop).await?;
+        }
+        let (rule, workers) = self.settle(asking.workers, stop).await?;
+        Ok(Started {
+            boot,
+            rule,
+            workers,
+        })
+    }
+
+    fn judge(
+        &self,
+        endpoint: &Endpoint,
+        answer: Result<Answer, autotune_server::HttpError>,
+    ) -> Result<(), StartFault> {
+        match CheckFailure::judge(endpoint, answer) {
+            None => Ok(()),
+            Some(mut failure) => {
+                failure.excerpt = self.redactor.clean(&failure.excerpt);
+                Err(StartFault::Endpoint(Box::new(failure)))
+            }
+        }
+    }
+
+    /// Waits until the number of workers stays and their CPUs are at rest.
+    async fn settle(
+        &mut self,
+        asked: Option<usize>,
+        stop: &AtomicBool,
+    ) -> Result<(WorkerRule, usize), Break> {
+        let deadline = Instant::now() + SETTLE_LIMIT;
+        let mut seen = vec![self.sample(stop).await?];
+        loop {
+            self.watch(stop, sleep(SETTLE_STEP)).await?;
+            let sample = self.sample(stop).await?;
+            let rule = worker_rule(self.supervised.pid(), &look(&sample));
+            let workers = rule.workers(&sample).len();
+            seen.push(sample);
+            if is_settled(&rule, &seen, asked) || Instant::now() >= deadline {
+                return Ok((rule, workers));
+            }
+        }
+    }
+
+    /// Does something while the server is watched: ends early when it ends, the
+    /// supervisor is lost, a connection leads outside, or a stop is asked for.
+    pub(crate) async fn watch<T>(
+        &mut self,
+        stop: &AtomicBool,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Break> {
+        let mut work = pin!(work);
+        let mut look = interval(STOP_LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                event = self.supervised.next() => match event.map_err(Break::Lost)? {
+                    ProcessEvent::Sampled { sample, peers } => self.note(sample, peers)?,
+                    ProcessEvent::Exited(status) => return Err(Break::Exited(status)),
+                },
+                _ = look.tick() => {
+                    if stop.load(Ordering::Relaxed) {
+                        return Err(Break::Stopped);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The tree at this moment.
+    pub(crate) async fn sample(&mut self, stop: &AtomicBool) -> Result<ServerSample, Break> {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Break::Stopped);
+        }
+        let asked = self.supervised.sample_now().await;
+        let (sample, peers) = asked.map_err(Break::Lost)?;
+        self.note(sample.clone(), peers)?;
+        Ok(sample)
+    }
+
+    fn note(&mut self, sample: ServerSample, peers: Vec<Peer>) -> Result<(), Break> {
+        self.samples.push(sample);
+        let outside = self.prepared.reach.first_outside(&peers).cloned();
+        self.peers.extend(peers);
+        outside.map_or(Ok(()), |peer| Err(Break::Outside(peer)))
+    }
+
+    /// How long the log is now.
+    pub(crate) fn log_length(&self) -> u64 {
+        logs::length(&self.folder.log())
+    }
+
+    /// The log so far, without secrets.
+    pub(crate) fn log(&self) -> String {
+        logs::read_from(&self.folder.log(), 0, &self.redactor)
+    }
+
+    /// Stops the server gracefully, then surely, and removes its folder.
+    pub(crate) async fn close(mut self, grace: Duration) -> Result<Closed, TrialError> {
+        let report = match self.supervised.stop(self.prepared.stop, grace).await {
+            Ok(report) => Some(report),
+            Err(error @ ProcessError::NotEnded { .. }) => return Err(error.into()),
+            Err(error) => {
+                tracing::warn!(%error, "the supervisor was lost before the stop");
+                None
+            }
+        };
+        let mut samples = std::mem::take(&mut self.samples);
+        samples.sort_by_key(|sample| sample.at_ns);
+        Ok(Closed {
+            report,
+            log: self.log(),
+            port_free: becomes_free(self.address).await,
+            isolation: self.supervised.isolation().to_owned(),
+            samples,
+            peers: std::mem::take(&mut self.peers),
+        })
+    }
+}
+
+async fn becomes_free(address: SocketAddr) -> bool {
+    let deadline = Instant::now() + PORT_PATIENCE;
+    loop {
+        if is_free(address) {
+            return true;
+        }
+        if Instant::now() >= deadline {
+            return false;
+        }
+        sleep(SETTLE_STEP).await;
+    }
+}
+
+/// Whether the last samples show the same workers, at rest. Pure.
+fn is_settled(rule: &WorkerRule, samples: &[ServerSample], asked: Option<usize>) -> bool {
+    let Some(last) = samples.last() else {
+        return false;
+    };
+    let workers = rule.workers(last);
+    let needed = match asked {
+        Some(asked) if asked != workers.len() => SETTLE_ODD_FOR,
+        _ => SETTLE_FOR,
+    };
+    let age = |sample: &ServerSample| Duration::from_nanos(last.at_ns.saturating_sub(sample.at_ns));
+    let same = samples
+        .iter()
+        .rev()
+        .take_while(|sample| rule.workers(sample) == workers);
+    let stayed = same.map(age).max().unwrap_or_default();
+    let Some(start) = samples.iter().rposition(|sample| age(sample) >= SETTLE_FOR) else {
+        return false;
+    };
+    let used = cpu(&samples[start..]).unwrap_or_default().as_secs_f64();
+    let busy = used / age(&samples[start]).as_secs_f64();
+    stayed >= needed && busy <= SETTLED_CPU
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::tests::{rule, sample};
+
+    /// One sample each 100 ms with these workers, all with this CPU time more.
+    fn series(workers: &[&[u32]], cpu_ms: u64) -> Vec<ServerSample> {
+        let made = workers.iter().enumerate().map(|(step, pids)| {
+            let mut sample = sample(pids);
+            sample.at_ns = step as u64 * 100_000_000;
+            for process in &mut sample.processes {
+                process.cpu = Duration::from_millis(step as u64 * cpu_ms);
+            }
+            sample
+        });
+        made.collect()
+    }
+
+    #[test]
+    fn the_same_workers_at_rest_are_settled() {
+        let four = [&[2, 3][..]; 5];
+        assert!(is_settled(&rule(), &series(&four, 1), Some(2)));
+        assert!(is_settled(&rule(), &series(&four, 1), None));
+        assert!(
+            !is_settled(&rule(), &series(&four[1..], 1), Some(2)),
+            "too short"
+        );
+        assert!(!is_settled(&rule(), &series(&four, 50), Some(2)), "busy");
+    }
+
+    #[test]
+    fn one_more_worker_begins_the_wait_anew() {
+        let mut growing = vec![&[2][..]; 4];
+        growing.push(&[2, 3]);
+        assert!(!is_settled(&rule(), &series(&growing, 1), Some(2)));
+    }
+
+    #[test]
+    fn an_odd_number_is_waited_for_longer() {
+        let odd = vec![&[2, 3, 4][..]; 12];
+        assert!(!is_settled(&rule(), &series(&odd, 1), Some(2)));
+        let long = vec![&[2, 3, 4][..]; 21];
+        assert!(is_settled(&rule(), &series(&long, 1), Some(2)));
+    }
+}

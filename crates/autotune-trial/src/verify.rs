@@ -1,0 +1,149 @@
+//! One question to every endpoint before any load: what is wrong with an app
+//! must show in seconds, not after a night.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use autotune_model::Configuration;
+use autotune_process::clock;
+
+use crate::context::{TrialEvent, Verified};
+use crate::error::TrialError;
+use crate::logs;
+use crate::prepare::Trials;
+use crate::session::{Asking, Break, Session, StartFault};
+use crate::workers::describe;
+
+/// A question that takes longer than this is answered wrongly enough.
+const LONGEST_QUESTION: Duration = Duration::from_secs(20);
+
+impl Trials {
+    /// Launches a configuration, asks every endpoint once, looks at its
+    /// connections and settings, and stops it.
+    ///
+    /// # Errors
+    /// [`TrialError::ServerStart`], [`TrialError::EndpointCheck`] and
+    /// [`TrialError::OutsideConnection`] name what is wrong with the app.
+    pub async fn verify(
+        &mut self,
+        configuration: &Configuration,
+        on_event: &mut dyn FnMut(TrialEvent),
+        stop: &AtomicBool,
+    ) -> Result<Verified, TrialError> {
+        let label = configuration.label().clone();
+        on_event(TrialEvent::Starting {
+            configuration: label.clone(),
+        });
+        let mut facts = self.facts(configuration).await?;
+        for note in &facts.notes {
+            on_event(TrialEvent::Note { text: note.clone() });
+        }
+        let opened = Session::open(self, configuration, clock::monotonic_ns()).await?;
+        let mut session = match opened {
+            Ok(session) => session,
+            Err(fault) => {
+                return Err(self.fault(configuration, StartFault::Launch(fault), Vec::new()));
+            }
+        };
+        let asking = self.asking(configuration, &facts);
+        let asking = Asking {
+            timeout: asking.timeout.min(LONGEST_QUESTION),
+            ..asking
+        };
+        let started = session.start(&asking, stop).await;
+        // While the process that holds a connection still has a name.
+        let started = started.map_err(|fault| self.fault(configuration, fault, Vec::new()));
+        let so_far = session.log();
+        let closed = session.close(self.grace(configuration, &facts)).await?;
+        let started = started.map_err(|error| with_log(error, logs::tail(&closed.log)))?;
+        if facts.overridden.is_none() {
+            facts.overridden = self.overridden(configuration, &facts, (&started, &so_far));
+        }
+        on_event(TrialEvent::Checked {
+            configuration: label,
+            boot: started.boot,
+        });
+        let prepared = self.prepared(configuration.variant())?;
+        Ok(Verified {
+            versions: prepared.versions.clone(),
+            settings: facts.settings,
+            boot: started.boot,
+            overridden: facts.overridden,
+            notes: facts.notes,
+        })
+    }
+
+    /// The error for a server that does not become ready.
+    pub(crate) fn fault(
+        &self,
+        configuration: &Configuration,
+        fault: StartFault,
+        log: Vec<String>,
+    ) -> TrialError {
+        let name = configuration.to_string();
+        let start = |reason: String| TrialError::ServerStart {
+            configuration: name.clone(),
+            reason,
+            log: log.clone(),
+        };
+        match fault {
+            StartFault::Launch(error) => start(chain(&error)),
+            StartFault::NotReady(why) => start(why),
+            StartFault::Break(Break::Exited(status)) => {
+                start(format!("it ended with {status} before it was ready"))
+            }
+            StartFault::Endpoint(mut failure) => TrialError::EndpointCheck {
+                configuration: configuration.to_string(),
+                source: failure.source.take(),
+                failure,
+                log,
+            },
+            StartFault::Break(Break::Stopped) => TrialError::Interrupted,
+            StartFault::Break(Break::Lost(error)) => error.into(),
+            StartFault::Break(Break::Outside(peer)) => TrialError::OutsideConnection {
+                variant: configuration.variant().clone(),
+                address: peer.address,
+                protocol: peer.protocol,
+                process: describe(peer.pid),
+            },
+        }
+    }
+}
+
+/// An error and its causes on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(&format!(": {cause}"));
+        next = cause.source();
+    }
+    text
+}
+
+/// The log is whole only after the stop.
+fn with_log(error: TrialError, tail: Vec<String>) -> TrialError {
+    match error {
+        TrialError::ServerStart {
+            configuration,
+            reason,
+            ..
+        } => TrialError::ServerStart {
+            configuration,
+            reason,
+            log: tail,
+        },
+        TrialError::EndpointCheck {
+            configuration,
+            failure,
+            source,
+            ..
+        } => TrialError::EndpointCheck {
+            configuration,
+            failure,
+            source,
+            log: tail,
+        },
+        other => other,
+    }
+}

@@ -1,0 +1,69 @@
+//! Real servers under a real supervisor, under load. The first run fetches
+//! gunicorn with pip; without Python or network the tests of gunicorn are passed
+//! over, with a message, unless `CI=true`.
+
+#![expect(clippy::print_stdout, reason = "a test says why it is passed over")]
+
+mod command;
+mod gunicorn;
+mod support;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+/// A test that runs in a runtime of its own.
+macro_rules! trial {
+    ($module:ident :: $name:ident) => {
+        Trial::test(
+            concat!(stringify!($module), "::", stringify!($name)),
+            || {
+                in_runtime($module::$name());
+                Ok(())
+            },
+        )
+    };
+}
+
+fn main() -> ExitCode {
+    if let Some(code) = autotune_process::run_if_asked() {
+        return code;
+    }
+    let mut arguments = Arguments::from_args();
+    // Each starts several processes; more at a time only make all of them late.
+    arguments.test_threads = Some(2);
+    let mut trials = vec![
+        trial!(command::any_server_can_be_measured),
+        trial!(command::a_program_that_is_not_there_fails_to_start),
+        trial!(command::setup_runs_once_by_content_and_failures_show_what_was_printed),
+    ];
+    let of_gunicorn = [
+        trial!(gunicorn::a_trial_is_measured_and_leaves_nothing),
+        trial!(gunicorn::recycled_workers_are_counted),
+        trial!(gunicorn::a_hook_that_forces_workers_makes_it_invalid_and_still_runs),
+        trial!(gunicorn::a_plain_line_is_weaker_than_the_command_line),
+        trial!(gunicorn::a_wrapper_that_forces_workers_is_named),
+        trial!(gunicorn::what_is_wrong_with_an_app_shows_in_seconds),
+        trial!(gunicorn::a_connection_beyond_this_machine_stops_everything),
+        trial!(gunicorn::more_than_the_server_can_do_is_an_overload),
+        trial!(gunicorn::a_server_that_dies_under_load_is_a_finding),
+        trial!(gunicorn::a_stop_ends_the_trial_early_and_cleanly),
+        trial!(gunicorn::a_class_that_cannot_be_loaded_fails_to_start),
+    ];
+    let has_gunicorn = arguments.list || in_runtime(support::fetch_gunicorn());
+    trials.extend(
+        of_gunicorn
+            .into_iter()
+            .map(|trial| trial.with_ignored_flag(!has_gunicorn)),
+    );
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn in_runtime<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(work)
+}

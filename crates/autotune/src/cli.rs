@@ -1,0 +1,88 @@
+//! Arguments as typed, and the way into the commands.
+
+use std::panic::AssertUnwindSafe;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{report, sweep, trial};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::terminal;
+
+/// Finds the worker settings of your app server, and says how sure it is.
+///
+/// Exit codes: 0 recommended within `accept` (or what runs today is), 2 wrong
+/// arguments or grid file, 3 recommended but not shown to be within `accept`, 4 no
+/// configuration meets the limits, 5 stopped by a fault, 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Sweep(sweep::Args),
+    Trial(trial::Args),
+    Report(report::Args),
+}
+
+/// Runs the program.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors: clap prints them to stdout.
+            let code = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Resolved
+            };
+            drop(error.print());
+            return code.into();
+        }
+    };
+    start_log();
+    // A panic is a fault of ours; the supervisors end what was started.
+    match std::panic::catch_unwind(AssertUnwindSafe(|| run(cli))) {
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err(failure)) => {
+            failure.print();
+            failure.exit().into()
+        }
+        Err(_panic) => {
+            terminal::say("error: a fault of autotune itself; what was measured is stored");
+            Exit::Stopped.into()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::stopped(autotune_model::ErrorCode::Internal, "no runtime").because(error)
+        })?;
+    runtime.block_on(async {
+        match cli.command {
+            Command::Sweep(args) => sweep::run(args).await,
+            Command::Trial(args) => trial::run(args).await,
+            Command::Report(args) => report::run(&args),
+        }
+    })
+}
+
+/// What the crates trace goes to stderr when `AUTOTUNE_LOG` asks for it: `warn`,
+/// `info`, `debug` or `trace`.
+fn start_log() {
+    let level = std::env::var("AUTOTUNE_LOG").ok();
+    let level = level.and_then(|text| text.parse::<tracing::Level>().ok());
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(level.unwrap_or(tracing::Level::WARN))
+        .init();
+}

@@ -1,0 +1,75 @@
+//! `autotune report`: all outputs again, from the store.
+
+use std::path::{Path, PathBuf};
+
+use autotune_analysis::analyse;
+use autotune_model::{DecisionKind, History, StopReason};
+use autotune_report::Ending;
+use autotune_store::{Series, Store, StudyMeta};
+
+use crate::commands::sweep::view::{View, present};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::grid_file;
+use crate::study;
+
+/// Make verdict, tables and report of a study again
+///
+/// Nothing is measured: the same study gives the same files.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A study: its folder, its study.db, or its name below the results folder
+    study: String,
+    /// The folder of all studies
+    #[arg(long, value_name = "FOLDER", default_value = "results")]
+    out: PathBuf,
+    /// Print the verdict as JSON and nothing else to stdout
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
+    let database = study::find(&args.study, &args.out)?;
+    let store = Store::open_read_only(&database).map_err(study::failed)?;
+    let meta = store.meta().clone();
+    let history = store.load_history(Series::With).map_err(study::failed)?;
+    // The text that the study was made from, not what the file says today.
+    let path = Path::new(fact(&meta, "grid file").unwrap_or("grid.toml"));
+    let grid = grid_file::from_text(path, &meta.grid_text)?;
+    let analysis = analyse(&history, &grid.file.objective);
+    let ending = ending(&history);
+    let folder = database.parent().unwrap_or(Path::new("."));
+    let view = View {
+        grid: &grid,
+        meta: &meta,
+        ending: &ending,
+    };
+    present(folder, &view, &history, &analysis, args.json)
+}
+
+fn fact<'a>(meta: &'a StudyMeta, name: &str) -> Option<&'a str> {
+    let mut facts = meta.provenance.iter();
+    facts
+        .find(|(have, _)| have == name)
+        .map(|(_, value)| value.as_str())
+}
+
+/// How the last sweep of this study ended, as far as it was written down: a
+/// study without an end was interrupted.
+fn ending(history: &History) -> Ending {
+    match history.decisions.last().map(|decision| &decision.kind) {
+        Some(DecisionKind::Stopped {
+            reason: StopReason::Answered,
+        }) => Ending::Answered,
+        Some(DecisionKind::Stopped {
+            reason: StopReason::Budget,
+        }) => Ending::Budget,
+        Some(DecisionKind::Stopped {
+            reason: StopReason::NothingMeasurable,
+        }) => Ending::NothingMeasurable,
+        Some(DecisionKind::Planned { .. } | DecisionKind::BlockClosed { .. }) | None => {
+            Ending::Interrupted
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What a study shows at its end: files, table, headline, exit code.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use autotune_analysis::Analysis;
+use autotune_model::{ErrorCode, History};
+use autotune_report::{Align, Ending, Planned, Study, Table};
+use autotune_store::StudyMeta;
+use comfy_table::{CellAlignment, presets};
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::grid_file::Grid;
+use crate::outputs;
+use crate::terminal::{put, say};
+
+/// What does not follow from the history.
+pub(crate) struct View<'a> {
+    /// What was asked.
+    pub(crate) grid: &'a Grid,
+    /// Where and with what it was made.
+    pub(crate) meta: &'a StudyMeta,
+    /// How it ended.
+    pub(crate) ending: &'a Ending,
+}
+
+/// Writes the files and prints the result.
+///
+/// # Errors
+/// When something cannot be made or written.
+pub(crate) fn present(
+    folder: &Path,
+    view: &View<'_>,
+    history: &History,
+    analysis: &Analysis,
+    json: bool,
+) -> Result<Exit, Failure> {
+    let (planned, versions) = (planned(view.grid), versions(history));
+    let command = format!("autotune sweep {}", view.grid.path.display());
+    let study = Study {
+        name: &view.meta.name,
+        history,
+        analysis,
+        objective: &view.grid.file.objective,
+        variants: &view.grid.variants,
+        endpoints: &view.grid.file.endpoints,
+        load: &view.grid.file.load,
+        connections: view.grid.file.connections,
+        placement: &view.meta.placement,
+        ending: view.ending,
+        host: &view.meta.host,
+        versions: &versions,
+        tool_version: &view.meta.tool_version,
+        grid_text: &view.meta.grid_text,
+        planned: &planned,
+        command: &command,
+    };
+    outputs::write(folder, &study, history)?;
+    say(&format!("report: {}", folder.join("report.html").display()));
+    let text = if json {
+        autotune_report::verdict_json(&study).map_err(|error| {
+            Failure::stopped(ErrorCode::Internal, "the verdict cannot be made").because(error)
+        })?
+    } else {
+        let mut text = format!("{}\n\n", draw(&autotune_report::table(&study)));
+        text.push_str(&autotune_report::headline(&study));
+        text.push('\n');
+        if let Some(line) = autotune_report::recommended_line(&study) {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text
+    };
+    put(&text).map_err(|error| {
+        Failure::stopped(ErrorCode::Internal, "stdout cannot be written").because(error)
+    })?;
+    Ok(Exit::of(view.ending, analysis.verdict.word))
+}
+
+fn draw(table: &Table) -> String {
+    let mut drawn = comfy_table::Table::new();
+    drawn.load_style(presets::NOTHING);
+    drawn.set_header(table.columns.iter().map(|column| column.title.as_str()));
+    for row in &table.rows {
+        drawn.add_row(row);
+    }
+    for (column, drawn) in table.columns.iter().zip(drawn.column_iter_mut()) {
+        drawn.set_cell_alignment(match column.align {
+            Align::Left => CellAlignment::Left,
+            Align::Right => CellAlignment::Right,
+        });
+    }
+    let lines: Vec<String> = drawn
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect();
+    lines.join("\n")
+}
+
+fn planned(grid: &Grid) -> Planned {
+    let folded = grid.file.space.folded.iter().map(|cell| {
+        format!(
+            "{} is {}: {}",
+            cell.spelled,
+            cell.into,
+            cell.reasons.join("; ")
+        )
+    });
+    Planned {
+        configurations: grid.configurations().len(),
+        cells: grid.file.space.cells,
+        folded: folded.collect(),
+    }
+}
+
+/// Versions that trials recorded; they are the same in all of a study, or the
+/// app was changed and the study refused.
+fn versions(history: &History) -> BTreeMap<String, String> {
+    let servers = history
+        .trials
+        .iter()
+        .filter_map(|trial| trial.server.as_ref());
+    servers.flat_map(|server| server.versions.clone()).collect()
+}

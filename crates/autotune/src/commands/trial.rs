@@ -1,0 +1,167 @@
+//! `autotune trial`: one configuration, measured and shown.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use autotune_model::{Outcome, Seed, Stage, TrialKey, TrialRecord, TrialSpec};
+use autotune_store::HostLock;
+use autotune_sweep::RunTrial;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::grid_file::{self, Grid};
+use crate::progress::short;
+use crate::terminal::{put, say};
+use crate::world::{self, RealWorld};
+use crate::{placement, signals};
+
+/// Measure one configuration and show what came of it
+///
+/// The server is started, loaded as the grid file says and stopped. The result
+/// is printed and kept nowhere.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The grid file
+    grid: PathBuf,
+    /// As in 4/1/gthread/750/500
+    #[arg(value_name = "CONFIG")]
+    configuration: String,
+    /// How many seconds requests are sent; the first tenth does not count
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(2..=86_400))]
+    seconds: u64,
+    /// The seed of the order and the arrival times
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+}
+
+/// Runs the command.
+pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
+    let grid = grid_file::load(&args.grid)?;
+    let placement = placement::place(&grid.file.host)?;
+    let folded = grid
+        .file
+        .configuration(&args.configuration, &autotune_server::profiles())
+        .map_err(|error| {
+            let hint = error.hint();
+            let failure = Failure::usage(format!("`{}` is no configuration", args.configuration))
+                .because(error);
+            match hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        })?;
+    for reason in &folded.reasons {
+        say(&format!("note: read as {}: {reason}", folded.configuration));
+    }
+    let stop = signals::listen()?;
+    let _lock = HostLock::take(&std::env::temp_dir().join("autotune.lock")).map_err(|error| {
+        Failure::stopped(
+            autotune_model::ErrorCode::HostBusy,
+            "another sweep runs on this machine",
+        )
+        .because(error)
+    })?;
+    let runs = tempfile::tempdir().map_err(|error| {
+        Failure::stopped(
+            autotune_model::ErrorCode::Process,
+            "no folder for the trial can be made",
+        )
+        .because(error)
+    })?;
+    let root = runs.path().join("run");
+    let mut world = RealWorld::prepare(&grid, &placement, root, stop)
+        .await
+        .map_err(world::failed)?;
+    let length = Duration::from_secs(args.seconds);
+    let spec = TrialSpec {
+        key: TrialKey {
+            stage: Stage::Measure,
+            block: 0,
+            position: 0,
+        },
+        attempt: 0,
+        configuration: folded.configuration,
+        load: grid.file.load,
+        length,
+        warm_up: Duration::from_secs((args.seconds / 10).max(1)),
+        seed: Seed::new(args.seed),
+    };
+    let record = world
+        .run(&spec)
+        .await
+        .map_err(|fault| Failure::stopped(fault.code, fault.message))?;
+    put(&text(&grid, &record)).map_err(|error| {
+        Failure::stopped(
+            autotune_model::ErrorCode::Internal,
+            "stdout cannot be written",
+        )
+        .because(error)
+    })?;
+    Ok(match record.outcome {
+        Outcome::Measured => Exit::Resolved,
+        Outcome::Interrupted => Exit::Interrupted,
+        Outcome::Invalid { .. } | Outcome::Aborted { .. } => Exit::Stopped,
+        _ => Exit::Infeasible,
+    })
+}
+
+/// What came of it, line by line.
+fn text(grid: &Grid, record: &TrialRecord) -> String {
+    let mut lines = vec![format!(
+        "{}: {}, {} load, {} connections",
+        record.spec.configuration,
+        record.outcome.as_str(),
+        record.spec.load.kind(),
+        grid.file.connections.as_str()
+    )];
+    lines.extend(record.outcome.detail().map(|detail| format!("  {detail}")));
+    if let Some(load) = &record.load {
+        lines.push(String::new());
+        lines.push(format!(
+            "{:<20} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+            "endpoint (ms)", "requests", "p50", "p95", "p99", "max", "failed"
+        ));
+        for endpoint in &load.endpoints {
+            let lost = endpoint.window.not_completed();
+            let at = |fraction| match endpoint.response.quantile_with_infinite_us(fraction, lost) {
+                Some(us) => format!("{:.1}", us as f64 / 1000.0),
+                None => "-".to_owned(),
+            };
+            lines.push(format!(
+                "{:<20} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+                endpoint.name,
+                endpoint.window.scheduled,
+                at(0.50),
+                at(0.95),
+                at(0.99),
+                at(1.0),
+                lost
+            ));
+            let failures = endpoint.failures.iter().filter(|(_, count)| **count > 0);
+            lines.extend(failures.map(|(class, count)| format!("    {count} x {class}")));
+        }
+        lines.push(String::new());
+        lines.push(format!("generator: {:?}", load.generator.verdict));
+    }
+    if let Some(server) = &record.server {
+        let show = |time: Option<Duration>| time.map_or_else(|| "-".to_owned(), short);
+        let memory = server
+            .memory_peak
+            .map_or_else(|| "-".to_owned(), |memory| memory.to_string());
+        lines.push(format!(
+            "server: memory peak {memory}, cpu {}, boot {}, stop {}, {} restarts, ended with {}",
+            show(server.cpu),
+            show(server.boot),
+            show(server.stop),
+            server.restarts,
+            server.exit.as_deref().unwrap_or("-")
+        ));
+        let versions: Vec<String> = server
+            .versions
+            .iter()
+            .map(|(name, version)| format!("{name} {version}"))
+            .collect();
+        lines.push(format!("versions: {}", versions.join(", ")));
+    }
+    lines.join("\n") + "\n"
+}

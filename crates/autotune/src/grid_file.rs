@@ -1,0 +1,126 @@
+//! The grid file from disk: read, checked, its folders looked at.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use autotune_grid::{GridFault, GridFile};
+use autotune_model::{Configuration, ErrorCode, Profile, VariantName};
+
+use crate::failure::Failure;
+
+/// A grid file and what it was read from.
+#[derive(Debug)]
+pub(crate) struct Grid {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// Its text.
+    pub(crate) text: String,
+    /// What it says.
+    pub(crate) file: GridFile,
+    /// The variants with their profiles.
+    pub(crate) variants: Vec<(VariantName, Profile)>,
+}
+
+impl Grid {
+    /// Every distinct configuration, the baseline included.
+    pub(crate) fn configurations(&self) -> Vec<Configuration> {
+        let mut all = self.file.space.configurations.clone();
+        if let Some(baseline) = &self.file.space.baseline
+            && !all.iter().any(|one| one.id() == baseline.id())
+        {
+            all.push(baseline.clone());
+        }
+        all
+    }
+}
+
+/// Reads the grid file.
+///
+/// # Errors
+/// When it cannot be read or is wrong.
+pub(crate) fn load(path: &Path) -> Result<Grid, Failure> {
+    let cannot = |error: std::io::Error| {
+        Failure::usage(format!("the grid file {} cannot be read", path.display()))
+            .because(error)
+            .hint("autotune sweep takes the path of a grid file, such as grids/quickstart.toml")
+    };
+    let text = std::fs::read_to_string(path).map_err(cannot)?;
+    let grid = parse(path, &text, &folder_of(path).map_err(cannot)?)?;
+    let faults = missing_paths(&grid.file);
+    if faults.is_empty() {
+        Ok(grid)
+    } else {
+        Err(wrong(path, &text, faults))
+    }
+}
+
+/// A grid file from the text that a study was made from; its folders need not be
+/// there any more.
+///
+/// # Errors
+/// When this version of the program cannot read it.
+pub(crate) fn from_text(path: &Path, text: &str) -> Result<Grid, Failure> {
+    let folder = folder_of(path).unwrap_or_else(|_| PathBuf::from("/"));
+    parse(path, text, &folder)
+}
+
+fn folder_of(path: &Path) -> std::io::Result<PathBuf> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    std::fs::canonicalize(folder.unwrap_or(Path::new(".")))
+}
+
+fn parse(path: &Path, text: &str, folder: &Path) -> Result<Grid, Failure> {
+    let profiles = autotune_server::profiles();
+    let file =
+        autotune_grid::read(text, folder, &profiles).map_err(|faults| wrong(path, text, faults))?;
+    let profile = |name: &str| profiles.iter().find(|one| one.name == name).cloned();
+    let variants = file
+        .variants
+        .iter()
+        .filter_map(|variant| Some((variant.name.clone(), profile(&variant.profile)?)))
+        .collect();
+    Ok(Grid {
+        path: path.to_owned(),
+        text: text.to_owned(),
+        file,
+        variants,
+    })
+}
+
+fn wrong(path: &Path, text: &str, faults: Vec<GridFault>) -> Failure {
+    Failure::Grid {
+        path: path.to_owned(),
+        text: text.to_owned(),
+        faults,
+    }
+}
+
+/// Folders that the grid file names and that are not there.
+fn missing_paths(file: &GridFile) -> Vec<GridFault> {
+    let mut faults = Vec::new();
+    for (variant, places) in file.variants.iter().zip(&file.places.variants) {
+        let fixture = variant.fixture.as_deref();
+        let named = [
+            ("dir", Some(variant.dir.as_path()), &places.dir),
+            ("fixture", fixture, &places.fixture),
+        ];
+        for (key, path, place) in named {
+            if let Some(path) = path.filter(|path| !path.is_dir()) {
+                faults.push(missing(key, path, place.as_ref().unwrap_or(&places.name)));
+            }
+        }
+    }
+    faults
+}
+
+fn missing(key: &str, path: &Path, span: &Range<usize>) -> GridFault {
+    GridFault {
+        code: ErrorCode::GridPath,
+        span: span.clone(),
+        message: format!("`{key}` names a folder that is not there"),
+        label: format!("looked for {}", path.display()),
+        hint: Some("paths are relative to the folder of the grid file".to_owned()),
+    }
+}

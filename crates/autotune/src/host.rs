@@ -1,0 +1,62 @@
+//! Facts of this machine, for the report; and its name, for claims.
+
+use autotune_model::{Bytes, CpuPlacement, HostFacts};
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+
+/// Read once, at the start of a study.
+pub(crate) fn facts(placement: &CpuPlacement) -> HostFacts {
+    let what = RefreshKind::nothing()
+        .with_cpu(CpuRefreshKind::nothing())
+        .with_memory(MemoryRefreshKind::nothing().with_ram().with_swap());
+    // A fact that cannot be read is shown as unknown; nothing rests on it.
+    let system = System::new_with_specifics(what).ok();
+    let unknown = || "unknown".to_owned();
+    let cpu = system.as_ref().and_then(|system| system.cpus().first());
+    let cpu = cpu.map_or_else(unknown, |cpu| cpu.brand().trim().to_owned());
+    let clock = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+    let clock = std::fs::read_to_string(clock).map_or_else(|_| unknown(), |t| t.trim().to_owned());
+    let set = |set: &Option<autotune_model::CpuSet>| {
+        set.as_ref()
+            .map_or_else(|| "not pinned".to_owned(), ToString::to_string)
+    };
+    let facts = [
+        (
+            "system",
+            System::long_os_version().unwrap_or_else(|_| unknown()),
+        ),
+        (
+            "kernel",
+            System::kernel_version().unwrap_or_else(|_| unknown()),
+        ),
+        ("cpu", cpu),
+        (
+            "cpus",
+            system
+                .as_ref()
+                .map_or_else(unknown, |system| system.cpus().len().to_string()),
+        ),
+        ("cpus of the server", set(&placement.server)),
+        ("cpus of the generator", set(&placement.generator)),
+        (
+            "memory",
+            system
+                .as_ref()
+                .map_or_else(unknown, |s| Bytes::new(s.total_memory()).to_string()),
+        ),
+        (
+            "swap",
+            system
+                .as_ref()
+                .map_or_else(unknown, |s| Bytes::new(s.total_swap()).to_string()),
+        ),
+        ("clock", clock),
+    ];
+    HostFacts {
+        facts: facts.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+    }
+}
+
+/// Names the machine and not the process: one sweep runs on a machine at a time.
+pub(crate) fn name() -> String {
+    System::host_name().unwrap_or_else(|_| "localhost".to_owned())
+}

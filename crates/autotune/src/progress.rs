@@ -1,0 +1,223 @@
+//! Plain progress lines on stderr, from the sweep's events.
+
+use std::time::Duration;
+
+use autotune_analysis::{Analysis, VerdictWord};
+use autotune_model::{DecisionKind, GeneratorVerdict, History, Outcome, Stage, TrialRecord};
+use autotune_search::Warning;
+use autotune_sweep::Event;
+
+use crate::terminal::say;
+
+/// Renders events; counts the trials of a block.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    in_block: usize,
+    of_block: usize,
+}
+
+impl Progress {
+    /// One event, as lines.
+    pub(crate) fn show(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Resumed { trials, spent } => {
+                say(&format!(
+                    "going on: {trials} trials in {} are stored",
+                    short(*spent)
+                ));
+            }
+            Event::TrialStarted { of_block, .. } => {
+                if self.of_block != *of_block || self.in_block >= *of_block {
+                    (self.in_block, self.of_block) = (0, *of_block);
+                }
+                self.in_block += 1;
+            }
+            Event::TrialFinished { record } => self.finished(record),
+            Event::Decided {
+                kind,
+                warnings,
+                history,
+            } => {
+                decided(kind, history);
+                warnings
+                    .iter()
+                    .for_each(|warning| say(&format!("warning: {}", text(warning))));
+            }
+            Event::BlockFinished { analysis, left } => {
+                self.in_block = self.of_block;
+                standing(analysis, *left);
+            }
+            Event::Done { .. } => {}
+        }
+    }
+
+    fn finished(&self, record: &TrialRecord) {
+        let key = record.spec.key;
+        let place = match key.stage {
+            Stage::Preflight => "pre-flight".to_owned(),
+            Stage::Measure => format!("block {}", key.block + 1),
+        };
+        say(&format!(
+            "{place} {}/{}  {:<24} {}",
+            self.in_block,
+            self.of_block,
+            record.spec.configuration,
+            summary(record)
+        ));
+    }
+}
+
+/// A trial in a line.
+pub(crate) fn summary(record: &TrialRecord) -> String {
+    let mut parts = vec![record.outcome.as_str().to_owned()];
+    if let (Outcome::Measured, Some(load)) = (&record.outcome, &record.load) {
+        let p95 = load.endpoints.iter().map(|endpoint| {
+            let infinite = endpoint.window.not_completed();
+            endpoint
+                .response
+                .quantile_with_infinite_us(0.95, infinite)
+                .map_or_else(|| "-".to_owned(), |us| format!("{:.1}", us as f64 / 1000.0))
+        });
+        parts.push(format!("p95 {} ms", p95.collect::<Vec<_>>().join(" ")));
+        let lost = load.total().not_completed();
+        if lost > 0 {
+            parts.push(format!("{lost} not completed"));
+        }
+        if let GeneratorVerdict::Suspect(reasons) = &load.generator.verdict {
+            parts.push(format!("generator suspect: {}", reasons.join("; ")));
+        }
+    }
+    if let Some(peak) = record.server.as_ref().and_then(|server| server.memory_peak) {
+        parts.push(peak.to_string());
+    }
+    if let Some(detail) = record.outcome.detail() {
+        parts.push(detail.lines().next().unwrap_or_default().to_owned());
+    }
+    parts.join("  ")
+}
+
+fn decided(kind: &DecisionKind, history: &History) {
+    match kind {
+        DecisionKind::Planned {
+            control,
+            length,
+            warm_up,
+            resolvable_pct,
+        } => {
+            let control = history
+                .trials
+                .iter()
+                .map(|trial| &trial.spec.configuration)
+                .find(|one| one.id() == *control);
+            let control = control.map_or_else(String::new, |one| format!(", control {one}"));
+            say(&format!(
+                "pre-flight done: trials of {} ({} of it warm-up){control}",
+                short(*length),
+                short(*warm_up)
+            ));
+            if let Some(busy) = busiest(history) {
+                say(&format!(
+                    "the best probed configuration is {busy:.0} % busy (of one CPU)"
+                ));
+            }
+            match resolvable_pct {
+                Some(percent) => say(&format!(
+                    "the budget can resolve differences of about {percent:.1} %"
+                )),
+                None => say("what the budget can resolve is unknown: no probe was measured twice"),
+            }
+        }
+        DecisionKind::BlockClosed { block, .. } => {
+            say(&format!(
+                "block {} was interrupted for too long and is closed",
+                block + 1
+            ));
+        }
+        DecisionKind::Stopped { .. } => {}
+    }
+}
+
+/// How busy the server of the fastest probe is, percent of one CPU.
+fn busiest(history: &History) -> Option<f64> {
+    let probes = history.last_attempts(Stage::Preflight);
+    let measured = probes.filter(|trial| trial.outcome == Outcome::Measured);
+    let key = |trial: &&TrialRecord| {
+        let load = trial.load.as_ref();
+        load.and_then(|load| {
+            load.endpoints
+                .iter()
+                .filter_map(|one| one.response.quantile_us(0.95))
+                .sum::<u64>()
+                .into()
+        })
+        .unwrap_or(u64::MAX)
+    };
+    let best = measured.min_by_key(key)?;
+    let wall = best.load.as_ref()?.generator.wall.as_secs_f64();
+    Some(best.server.as_ref()?.cpu?.as_secs_f64() / wall.max(1e-3) * 100.0)
+}
+
+fn text(warning: &Warning) -> String {
+    match warning {
+        Warning::AllIdle { busy_pct } => format!(
+            "every probe was under 20 % busy (at most {busy_pct:.0} %): under so little load \
+             configurations hardly differ; a higher rate asks a harder question"
+        ),
+        Warning::AllOverloaded => {
+            "every probe was overloaded: lower the rate, or there is nothing to compare".to_owned()
+        }
+        Warning::FewRequests { expected, need } => format!(
+            "the rarest endpoint gets about {expected} requests a trial where the quantile takes \
+             {need}: the verdict will be exploratory; a larger budget or rate helps"
+        ),
+        Warning::FewBlocks { fit, need } => format!(
+            "about {fit} blocks fit into the budget where {need} make a confirmed verdict: it may \
+             be exploratory"
+        ),
+    }
+}
+
+fn standing(analysis: &Analysis, left: Duration) {
+    if analysis.complete_blocks < 2 {
+        return;
+    }
+    let verdict = &analysis.verdict;
+    let favourite = verdict.recommended.and_then(|id| {
+        analysis
+            .configurations
+            .iter()
+            .find(|one| one.id == id)
+            .map(|one| &one.configuration)
+    });
+    let (Some(favourite), Some(bound)) = (favourite, verdict.bound_pct) else {
+        return;
+    };
+    let word = match verdict.word {
+        VerdictWord::Unresolved => "not yet within accept",
+        VerdictWord::Recommended | VerdictWord::KeepCurrent | VerdictWord::Infeasible => {
+            "within accept"
+        }
+    };
+    say(&format!(
+        "after {} blocks: {favourite}, at most {bound:.1} % worse than the best ({word}), {} left",
+        analysis.complete_blocks,
+        short(left)
+    ));
+}
+
+/// A duration as people say it.
+pub(crate) fn short(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    match time.as_secs() {
+        0..=59 => format!(
+            "{} s",
+            autotune_model::units::trim((seconds * 10.0).round() / 10.0)
+        ),
+        60..=5999 => format!("{} min {} s", time.as_secs() / 60, time.as_secs() % 60),
+        _ => format!(
+            "{} h {} min",
+            time.as_secs() / 3600,
+            time.as_secs() / 60 % 60
+        ),
+    }
+}

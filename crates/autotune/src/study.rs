@@ -1,0 +1,166 @@
+//! The study's folder: where it is, made or opened, refused when it belongs to
+//! something else, put aside on request.
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use autotune_model::{CpuPlacement, ErrorCode, Seed};
+use autotune_store::{FORMAT, Store, StoreError, StudyMeta};
+
+use crate::app_hash::identity;
+use crate::failure::Failure;
+use crate::grid_file::Grid;
+use crate::host;
+
+/// The database within a study's folder.
+pub(crate) const DATABASE: &str = "study.db";
+
+/// The seed of a study that does not name one. Any number does: it decides only
+/// orders and arrival times, and it is stored.
+const DEFAULT_SEED: u64 = 1;
+
+/// How a study is to be opened.
+#[derive(Debug)]
+pub(crate) struct Opening<'a> {
+    /// The folder of all studies.
+    pub(crate) results: &'a Path,
+    /// Put an older study of the same name aside.
+    pub(crate) fresh: bool,
+    /// Another seed than the usual one.
+    pub(crate) seed: Option<u64>,
+    /// Which CPUs are used.
+    pub(crate) placement: &'a CpuPlacement,
+}
+
+/// A study that is open for writing.
+#[derive(Debug)]
+pub(crate) struct OpenStudy {
+    /// Its folder.
+    pub(crate) folder: PathBuf,
+    /// Its store.
+    pub(crate) store: Store,
+}
+
+/// Opens the study of this grid, or makes it.
+///
+/// # Errors
+/// When the folder holds a study of another grid or app, or cannot be used.
+pub(crate) fn open(grid: &Grid, opening: &Opening<'_>) -> Result<OpenStudy, Failure> {
+    let folder = opening.results.join(&grid.file.name);
+    let database = folder.join(DATABASE);
+    if opening.fresh && folder.exists() {
+        put_aside(&folder)?;
+    }
+    let identity = identity(grid)?;
+    let store = if database.exists() {
+        let store = Store::open(&database).map_err(failed)?;
+        check_same(&store, &identity, opening)?;
+        store
+    } else {
+        Store::create(&database, &meta(grid, identity, opening)).map_err(failed)?
+    };
+    Ok(OpenStudy { folder, store })
+}
+
+/// The database that a `STUDY` argument means: a folder, its database or a name.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn find(study: &str, results: &Path) -> Result<PathBuf, Failure> {
+    let given = Path::new(study);
+    let candidates = [
+        given.to_owned(),
+        given.join(DATABASE),
+        results.join(study).join(DATABASE),
+    ];
+    let found = candidates.into_iter().find(|path| path.is_file());
+    found.ok_or_else(|| {
+        Failure::usage(format!("there is no study `{study}`")).hint(format!(
+            "name a folder below {}, its {DATABASE}, or a path to one of them",
+            results.display()
+        ))
+    })
+}
+
+/// A store that cannot be used.
+pub(crate) fn failed(error: StoreError) -> Failure {
+    Failure::stopped(ErrorCode::Store, "the study cannot be opened").because(error)
+}
+
+fn check_same(store: &Store, identity: &str, opening: &Opening<'_>) -> Result<(), Failure> {
+    let meta = store.meta();
+    let folder = store
+        .path()
+        .parent()
+        .unwrap_or(store.path())
+        .display()
+        .to_string();
+    let changed = if meta.identity != identity {
+        "was made from another grid or app"
+    } else if &meta.placement != opening.placement {
+        "was made with other CPUs"
+    } else if opening
+        .seed
+        .is_some_and(|seed| Seed::new(seed) != meta.seed)
+    {
+        "was made with another seed"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::Other {
+        exit: crate::exit::Exit::Usage,
+        code: Some(ErrorCode::StudyChanged),
+        message: format!("the study in {folder} {changed}"),
+        hint: Some("--fresh begins anew and renames the old folder; nothing is deleted".to_owned()),
+        source: None,
+    })
+}
+
+fn meta(grid: &Grid, identity: String, opening: &Opening<'_>) -> StudyMeta {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let words: Vec<String> = std::env::args().collect();
+    StudyMeta {
+        name: grid.file.name.clone(),
+        format: FORMAT,
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        grid_text: grid.text.clone(),
+        identity,
+        seed: Seed::new(opening.seed.unwrap_or(DEFAULT_SEED)),
+        host: host::facts(opening.placement),
+        created_wall_ns: i64::try_from(now.as_nanos()).unwrap_or(i64::MAX),
+        placement: opening.placement.clone(),
+        provenance: vec![
+            ("command".to_owned(), words.join(" ")),
+            ("grid file".to_owned(), grid.path.display().to_string()),
+        ],
+    }
+}
+
+/// Renames the folder to the first free `NAME.old-N`.
+fn put_aside(folder: &Path) -> Result<(), Failure> {
+    let name = folder
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let aside = (1u32..).map(|n| folder.with_file_name(format!("{name}.old-{n}")));
+    for path in aside {
+        if path.exists() {
+            continue;
+        }
+        return std::fs::rename(folder, &path).map_err(|error| {
+            Failure::stopped(
+                ErrorCode::Store,
+                format!(
+                    "{} cannot be renamed to {}",
+                    folder.display(),
+                    path.display()
+                ),
+            )
+            .because(error)
+        });
+    }
+    Ok(())
+}

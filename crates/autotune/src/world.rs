@@ -1,0 +1,175 @@
+//! The real world behind the sweep's seam: trials on real servers.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use autotune_model::{Configuration, CpuPlacement, ErrorCode, TrialRecord, TrialSpec};
+use autotune_sweep::{Fault, RunTrial};
+use autotune_trial::{TrialContext, TrialError, TrialEvent, Trials, Verified};
+
+use crate::failure::Failure;
+use crate::grid_file::Grid;
+use crate::terminal::say;
+
+/// For each request, from its due time: as long as gunicorn's own default for a
+/// worker.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Trials on real servers.
+pub(crate) struct RealWorld {
+    trials: Trials,
+    stop: Arc<AtomicBool>,
+}
+
+impl RealWorld {
+    /// Builds what the servers need.
+    ///
+    /// # Errors
+    /// When a setup step fails.
+    pub(crate) async fn prepare(
+        grid: &Grid,
+        placement: &CpuPlacement,
+        run_root: PathBuf,
+        stop: Arc<AtomicBool>,
+    ) -> Result<Self, TrialError> {
+        let variants = grid.file.variants.iter().cloned();
+        let profiles = grid.variants.iter().map(|(_, profile)| profile.clone());
+        let context = TrialContext {
+            variants: variants.zip(profiles).collect(),
+            endpoints: grid.file.endpoints.clone(),
+            connections: grid.file.connections,
+            placement: placement.clone(),
+            cache_root: cache_root(),
+            run_root,
+            environment: environment(),
+            timeout: REQUEST_TIMEOUT,
+        };
+        let trials = Trials::prepare(context, &mut |event| show(&event)).await?;
+        Ok(Self { trials, stop })
+    }
+
+    /// Starts the server once and asks every endpoint once. A configuration that
+    /// does not start is data, so the other one is tried before giving up; an
+    /// endpoint that answers wrongly does so under any.
+    ///
+    /// # Errors
+    /// When nothing can be measured.
+    pub(crate) async fn verify(
+        &mut self,
+        first: &Configuration,
+        other: &Configuration,
+    ) -> Result<Verified, TrialError> {
+        match self
+            .trials
+            .verify(first, &mut |event| show(&event), &self.stop)
+            .await
+        {
+            Err(fault @ TrialError::ServerStart { .. }) if first != other => {
+                say(&format!("{fault}"));
+                self.trials
+                    .verify(other, &mut |event| show(&event), &self.stop)
+                    .await
+            }
+            answer => answer,
+        }
+    }
+}
+
+impl RunTrial for RealWorld {
+    async fn run(&mut self, spec: &TrialSpec) -> Result<TrialRecord, Fault> {
+        self.trials
+            .run(spec, &self.stop)
+            .await
+            .map_err(|error| Fault {
+                code: error.code(),
+                message: error.to_string(),
+                source: std::error::Error::source(&error).map(|cause| cause.to_string().into()),
+            })
+    }
+
+    fn now_wall_ns(&self) -> i64 {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+}
+
+/// A fault of the trials as the program's end.
+pub(crate) fn failed(error: TrialError) -> Failure {
+    let (code, message) = (error.code(), error.to_string());
+    let failure = Failure::stopped(code, message);
+    let failure = match code {
+        ErrorCode::OutsideConnection => failure.hint(
+            "add the address to `may_reach` if load may reach it, or give the app a local service",
+        ),
+        ErrorCode::EndpointCheck => failure.hint(
+            "ask the path with curl; correct `path` or `expect`, or start the app as it needs",
+        ),
+        ErrorCode::Setup => failure.hint("run the step by hand in `dir`"),
+        ErrorCode::ServerStart => failure.hint("start the server by hand in `dir` to see why"),
+        _ => failure,
+    };
+    match std::error::Error::source(&error) {
+        Some(cause) => failure.because(cause.to_string()),
+        None => failure,
+    }
+}
+
+fn cache_root() -> PathBuf {
+    let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
+    let base = std::env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty());
+    let base = base
+        .map(PathBuf::from)
+        .or_else(home)
+        .unwrap_or_else(std::env::temp_dir);
+    base.join("autotune")
+}
+
+/// What can be named in a server's environment; names and values that are not
+/// text cannot.
+fn environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
+}
+
+fn show(event: &TrialEvent) {
+    match event {
+        TrialEvent::SetupStep { variant, step } => say(&format!("setup of {variant}: {step}")),
+        TrialEvent::SetupDone { variant, took } => {
+            say(&format!(
+                "setup of {variant} done in {}",
+                crate::progress::short(*took)
+            ));
+        }
+        TrialEvent::SetupReused { variant, cache } => {
+            say(&format!(
+                "setup of {variant}: reused from {}",
+                cache.display()
+            ));
+        }
+        TrialEvent::SetupAwaited { variant } => {
+            say(&format!(
+                "setup of {variant}: another program is at it, waiting"
+            ));
+        }
+        TrialEvent::Starting { configuration } => say(&format!("checking {configuration}")),
+        TrialEvent::Checked {
+            configuration,
+            boot,
+        } => say(&format!(
+            "{configuration} answers at every endpoint, {} after launch",
+            crate::progress::short(*boot)
+        )),
+        TrialEvent::Note { text } => say(&format!("note: {text}")),
+    }
+}
