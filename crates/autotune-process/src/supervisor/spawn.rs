@@ -1,0 +1,221 @@
+//! Turns a new process into the server: its group, descriptors, CPUs, limits,
+//! folder, signals, and last its program. The preparation that can fail early or
+//! needs memory is done before the process is made.
+
+use std::convert::Infallible;
+use std::ffi::{CString, NulError};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::{AccessFlags, Pid};
+
+use super::report::{Report, tell};
+use crate::error::LaunchStep;
+use crate::sys;
+use crate::wire::WireLaunch;
+
+/// More open files than the kernel allows a process by default. Old programs go
+/// through all possible descriptors one by one, which takes minutes where the
+/// hard limit is a thousand times that.
+const MOST_FILES: u64 = 1 << 20;
+
+/// A step that failed, with what it was tried on.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) step: LaunchStep,
+    pub(crate) path: PathBuf,
+    pub(crate) errno: i32,
+}
+
+/// All that the new process needs.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    program: CString,
+    argv: Vec<CString>,
+    env: Vec<CString>,
+    dir: PathBuf,
+    cpus: Option<nix::sched::CpuSet>,
+    pub(crate) null: File,
+    pub(crate) log: File,
+}
+
+impl Prepared {
+    /// Opens the log and finds the program.
+    pub(crate) fn new(launch: &WireLaunch) -> Result<Self, Fault> {
+        let log = Path::new(&launch.log);
+        let fault = |step, path: &Path, error: &io::Error| Fault {
+            step,
+            path: path.to_owned(),
+            errno: error.raw_os_error().unwrap_or(Errno::EINVAL as i32),
+        };
+        let log_file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(log)
+            .map_err(|error| fault(LaunchStep::Log, log, &error))?;
+        let null = Path::new("/dev/null");
+        let null_file = File::open(null).map_err(|error| fault(LaunchStep::Log, null, &error))?;
+        let program = find_program(launch);
+        let text = |error: NulError| fault(LaunchStep::Exec, &program, &error.into());
+        Ok(Self {
+            program: CString::new(program.as_os_str().as_encoded_bytes()).map_err(text)?,
+            argv: c_strings(launch.argv.iter().cloned()).map_err(text)?,
+            env: c_strings(
+                launch
+                    .env
+                    .iter()
+                    .map(|(name, value)| format!("{name}={value}")),
+            )
+            .map_err(text)?,
+            dir: PathBuf::from(&launch.dir),
+            cpus: cpu_set(launch.cpus.as_deref()).map_err(|errno| Fault {
+                step: LaunchStep::Cpus,
+                path: program.clone(),
+                errno: errno as i32,
+            })?,
+            null: null_file,
+            log: log_file,
+        })
+    }
+
+    /// What a step was tried on, for people.
+    pub(crate) fn subject(&self, step: LaunchStep) -> PathBuf {
+        match step {
+            LaunchStep::Dir => self.dir.clone(),
+            _ => PathBuf::from(self.program.to_string_lossy().as_ref()),
+        }
+    }
+
+    /// Becomes the server. Returns only what failed.
+    pub(crate) fn run(&self, report: BorrowedFd<'_>, leash: Option<Pid>) -> (LaunchStep, Errno) {
+        match self.try_run(report, leash) {
+            Err(failed) => failed,
+            Ok(never) => match never {},
+        }
+    }
+
+    fn try_run(
+        &self,
+        report: BorrowedFd<'_>,
+        leash: Option<Pid>,
+    ) -> Result<Infallible, (LaunchStep, Errno)> {
+        let at = |step| move |errno| (step, errno);
+        // A group of its own, so that the server can signal its workers by it.
+        nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(at(LaunchStep::Fork))?;
+        if let Some(keeper) = leash {
+            nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(at(LaunchStep::Fork))?;
+            // The keeper may have ended before the call.
+            if nix::unistd::getppid() != keeper {
+                return Err((LaunchStep::Fork, Errno::ESRCH));
+            }
+        }
+        nix::unistd::dup2_stdin(&self.null).map_err(at(LaunchStep::Fork))?;
+        nix::unistd::dup2_stdout(&self.log).map_err(at(LaunchStep::Log))?;
+        nix::unistd::dup2_stderr(&self.log).map_err(at(LaunchStep::Log))?;
+        if let Some(cpus) = &self.cpus {
+            nix::sched::sched_setaffinity(Pid::from_raw(0), cpus).map_err(at(LaunchStep::Cpus))?;
+        }
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(at(LaunchStep::Limits))?;
+        setrlimit(Resource::RLIMIT_NOFILE, hard.min(MOST_FILES), hard)
+            .map_err(at(LaunchStep::Limits))?;
+        nix::unistd::chdir(&self.dir).map_err(at(LaunchStep::Dir))?;
+        tell(report, Report::Here);
+        sys::default_signals().map_err(at(LaunchStep::Fork))?;
+        SigSet::empty()
+            .thread_set_mask()
+            .map_err(at(LaunchStep::Fork))?;
+        nix::unistd::execve(&self.program, &self.argv, &self.env).map_err(at(LaunchStep::Exec))
+    }
+}
+
+fn c_strings(texts: impl Iterator<Item = String>) -> Result<Vec<CString>, NulError> {
+    texts.map(CString::new).collect()
+}
+
+fn cpu_set(cpus: Option<&[usize]>) -> nix::Result<Option<nix::sched::CpuSet>> {
+    let Some(cpus) = cpus else {
+        return Ok(None);
+    };
+    let mut set = nix::sched::CpuSet::new();
+    for cpu in cpus {
+        set.set(*cpu)?;
+    }
+    Ok(Some(set))
+}
+
+/// The program as it is to be run. A name without slash is looked up in the
+/// `PATH` of the server, not of this program; where it is not found it stays as
+/// it is, and running it gives the error.
+fn find_program(launch: &WireLaunch) -> PathBuf {
+    let name = launch.argv.first().map(String::as_str).unwrap_or_default();
+    if name.contains('/') {
+        return PathBuf::from(name);
+    }
+    let path = launch.env.iter().rev().find(|(name, _)| name == "PATH");
+    path.iter()
+        .flat_map(|(_, folders)| folders.split(':'))
+        .map(|folder| Path::new(&launch.dir).join(folder).join(name))
+        .find(|file| file.is_file() && nix::unistd::access(file, AccessFlags::X_OK).is_ok())
+        .unwrap_or_else(|| PathBuf::from(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn launch(argv: &str, path: Option<&str>) -> WireLaunch {
+        WireLaunch {
+            argv: vec![argv.to_owned()],
+            env: path
+                .map(|path| ("PATH".to_owned(), path.to_owned()))
+                .into_iter()
+                .collect(),
+            dir: "/usr".to_owned(),
+            log: "/dev/null".to_owned(),
+            log_limit_bytes: 0,
+            cpus: None,
+            sample_every_us: None,
+            origin_monotonic_ns: 0,
+            isolate: false,
+        }
+    }
+
+    #[test]
+    fn programs_are_found_by_the_servers_path() {
+        let check = |argv: &str, path: Option<&str>, expected: &str| {
+            assert_eq!(find_program(&launch(argv, path)), Path::new(expected));
+        };
+        check("sh", Some("/nowhere:/bin"), "/bin/sh");
+        check("sh", Some("bin"), "/usr/bin/sh");
+        check("sh", None, "sh");
+        check("sh", Some("/etc"), "sh");
+        check("bin/sh", Some("/bin"), "bin/sh");
+        check("passwd", Some("/etc"), "passwd");
+    }
+
+    #[test]
+    fn what_cannot_be_prepared_is_named() {
+        let mut bad = launch("sh", None);
+        bad.log = "/nowhere/log".to_owned();
+        let fault = Prepared::new(&bad).expect_err("no such folder");
+        assert_eq!(
+            (fault.step, fault.errno),
+            (LaunchStep::Log, Errno::ENOENT as i32)
+        );
+        assert_eq!(fault.path, Path::new("/nowhere/log"));
+        let fault = Prepared::new(&launch("a\0b", None)).expect_err("not a C string");
+        assert_eq!(
+            (fault.step, fault.errno),
+            (LaunchStep::Exec, Errno::EINVAL as i32)
+        );
+        let mut bad = launch("sh", None);
+        bad.cpus = Some(vec![1 << 20]);
+        let fault = Prepared::new(&bad).expect_err("no such CPU");
+        assert_eq!(fault.step, LaunchStep::Cpus);
+    }
+}

@@ -1,0 +1,267 @@
+//! Makes a sample of one tree, and the list of its connections beyond loopback,
+//! out of a process table.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use autotune_model::{Peer, ProcessRole, ProcessSample, ServerSample};
+
+use super::{Connection, Entry, ProcessTable, descendants};
+
+/// Which tree.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tree {
+    /// The process that all others descend from; it is ours and not counted.
+    pub(crate) root: u32,
+    /// What was launched.
+    pub(crate) main: u32,
+}
+
+/// The tree at one moment. Processes that have ended hold no memory and are
+/// left out, like those that vanish meanwhile.
+pub(crate) fn sample(
+    table: &dyn ProcessTable,
+    tree: Tree,
+    at_ns: u64,
+) -> std::io::Result<ServerSample> {
+    let entries = table.processes()?;
+    let mut processes: Vec<_> = descendants(&entries, tree.root)
+        .into_iter()
+        .filter(|entry| !entry.dead)
+        .map(|entry| process(table, tree, entry))
+        .collect();
+    processes.sort_by_key(|process| process.pid);
+    Ok(ServerSample { at_ns, processes })
+}
+
+fn process(table: &dyn ProcessTable, tree: Tree, entry: Entry) -> ProcessSample {
+    let memory = table.memory(entry.key.pid);
+    ProcessSample {
+        pid: entry.key.pid,
+        start_time: entry.key.start_time,
+        role: if entry.key.pid == tree.main {
+            ProcessRole::Main
+        } else if entry.parent == tree.main {
+            ProcessRole::Child
+        } else {
+            ProcessRole::Descendant
+        },
+        pss: memory.map(|memory| memory.pss),
+        uss: memory.map(|memory| memory.uss),
+        rss: entry.rss,
+        swap_pss: memory.map(|memory| memory.swap_pss),
+        cpu: entry.cpu,
+        threads: entry.threads,
+    }
+}
+
+/// Connections beyond loopback that a process of the sample holds. A socket that
+/// several hold, as after a fork, is named once for each. The descriptors are
+/// only gone through where the machine has such a connection at all.
+pub(crate) fn peers(table: &dyn ProcessTable, sample: &ServerSample) -> Vec<Peer> {
+    let mut networks: BTreeMap<u64, BTreeMap<u64, Connection>> = BTreeMap::new();
+    let mut found = BTreeSet::new();
+    for process in &sample.processes {
+        let Some(network) = table.network(process.pid) else {
+            continue;
+        };
+        let connections = networks.entry(network).or_insert_with(|| {
+            let all = table.connections(process.pid);
+            all.into_iter()
+                .map(|connection| (connection.inode, connection))
+                .collect()
+        });
+        if connections.is_empty() {
+            continue;
+        }
+        for inode in table.sockets(process.pid) {
+            if let Some(connection) = connections.get(&inode) {
+                found.insert(Peer {
+                    address: connection.remote,
+                    protocol: connection.protocol.as_str().to_owned(),
+                    pid: process.pid,
+                });
+            }
+        }
+    }
+    found.into_iter().collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::cell::Cell;
+    use std::io;
+    use std::time::Duration;
+
+    use autotune_model::Bytes;
+
+    use super::*;
+    use crate::table::{Memory, ProcessKey, Protocol};
+
+    pub(crate) fn entry(pid: u32, parent: u32) -> Entry {
+        Entry {
+            key: ProcessKey {
+                pid,
+                start_time: u64::from(pid) * 10,
+            },
+            parent,
+            dead: false,
+            cpu: Duration::from_millis(u64::from(pid)),
+            threads: 1,
+            rss: Bytes::new(100),
+        }
+    }
+
+    /// A machine on paper.
+    #[derive(Default)]
+    struct Paper {
+        entries: Vec<Entry>,
+        memory: BTreeMap<u32, Memory>,
+        sockets: BTreeMap<u32, Vec<u64>>,
+        networks: BTreeMap<u32, u64>,
+        connections: BTreeMap<u64, Vec<Connection>>,
+        looked_at_sockets: Cell<u32>,
+        read_connections: Cell<u32>,
+    }
+
+    impl ProcessTable for Paper {
+        fn processes(&self) -> io::Result<Vec<Entry>> {
+            Ok(self.entries.clone())
+        }
+        fn memory(&self, pid: u32) -> Option<Memory> {
+            self.memory.get(&pid).copied()
+        }
+        fn sockets(&self, pid: u32) -> Vec<u64> {
+            self.looked_at_sockets.set(self.looked_at_sockets.get() + 1);
+            self.sockets.get(&pid).cloned().unwrap_or_default()
+        }
+        fn network(&self, pid: u32) -> Option<u64> {
+            self.networks.get(&pid).copied()
+        }
+        fn connections(&self, pid: u32) -> Vec<Connection> {
+            self.read_connections.set(self.read_connections.get() + 1);
+            let network = self.networks.get(&pid);
+            network
+                .and_then(|network| self.connections.get(network))
+                .cloned()
+                .unwrap_or_default()
+        }
+    }
+
+    /// 10 is the keeper, 20 the server, 21 and 22 its workers, 30 below a worker,
+    /// 40 was orphaned, 50 is a stranger.
+    fn paper() -> Paper {
+        let pairs = [
+            (10, 1),
+            (20, 10),
+            (21, 20),
+            (22, 20),
+            (30, 21),
+            (40, 10),
+            (50, 1),
+        ];
+        Paper {
+            entries: pairs
+                .iter()
+                .map(|(pid, parent)| entry(*pid, *parent))
+                .collect(),
+            networks: pairs.iter().map(|(pid, _)| (*pid, 1)).collect(),
+            ..Paper::default()
+        }
+    }
+
+    const TREE: Tree = Tree { root: 10, main: 20 };
+
+    #[test]
+    fn roles_follow_the_parents() {
+        let sample = sample(&paper(), TREE, 5).expect("paper is readable");
+        let roles: Vec<_> = sample
+            .processes
+            .iter()
+            .map(|process| (process.pid, process.role))
+            .collect();
+        use ProcessRole::{Child, Descendant, Main};
+        let expected = [
+            (20, Main),
+            (21, Child),
+            (22, Child),
+            (30, Descendant),
+            (40, Descendant),
+        ];
+        assert_eq!(roles, expected);
+        assert_eq!(sample.at_ns, 5);
+        assert_eq!(sample.processes[0].start_time, 200);
+    }
+
+    #[test]
+    fn what_ended_or_vanished_is_no_error() {
+        let mut paper = paper();
+        paper.entries[2].dead = true;
+        let memory = Memory {
+            pss: Bytes::new(7),
+            uss: Bytes::new(5),
+            swap_pss: Bytes::new(1),
+        };
+        paper.memory.insert(20, memory);
+        let sample = sample(&paper, TREE, 0).expect("paper is readable");
+        let memory: Vec<_> = sample
+            .processes
+            .iter()
+            .map(|process| (process.pid, process.pss))
+            .collect();
+        // 30 stays, although its parent has ended and is left out.
+        let expected = [
+            (20, Some(Bytes::new(7))),
+            (22, None),
+            (30, None),
+            (40, None),
+        ];
+        assert_eq!(memory, expected);
+        assert_eq!(sample.processes[0].uss, Some(Bytes::new(5)));
+        assert_eq!(sample.processes[0].swap_pss, Some(Bytes::new(1)));
+    }
+
+    fn connection(inode: u64) -> Connection {
+        let remote = "192.0.2.1:5432".parse().expect("an address");
+        Connection {
+            protocol: Protocol::Tcp,
+            remote,
+            inode,
+        }
+    }
+
+    fn seen(paper: &Paper) -> Vec<u32> {
+        let sample = sample(paper, TREE, 0).expect("paper is readable");
+        peers(paper, &sample).iter().map(|peer| peer.pid).collect()
+    }
+
+    #[test]
+    fn peers_are_those_of_the_tree_only() {
+        let mut paper = paper();
+        paper
+            .connections
+            .insert(1, vec![connection(900), connection(901)]);
+        paper.sockets.insert(22, vec![5, 900]);
+        paper.sockets.insert(40, vec![900]);
+        paper.sockets.insert(50, vec![901]);
+        assert_eq!(seen(&paper), [22, 40]);
+        assert_eq!(paper.read_connections.get(), 1);
+    }
+
+    #[test]
+    fn a_process_with_a_network_of_its_own_is_looked_at_there() {
+        let mut paper = paper();
+        paper.networks.insert(30, 2);
+        paper.connections.insert(2, vec![connection(900)]);
+        paper.sockets.insert(30, vec![900]);
+        paper.sockets.insert(21, vec![900]);
+        assert_eq!(seen(&paper), [30]);
+    }
+
+    #[test]
+    fn without_outside_connections_no_descriptor_is_looked_at() {
+        let mut paper = paper();
+        paper.sockets.insert(21, vec![900]);
+        assert_eq!(seen(&paper), [0; 0]);
+        assert_eq!(paper.looked_at_sockets.get(), 0);
+    }
+}
