@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use autotune_model::{ConfigId, History, Metric, Objective};
+use autotune_model::{ConfigId, DecisionKind, History, Metric, Objective, StopReason};
 
-use crate::compare::{self, AgainstBest, FIRST_LOOK, Field};
+use crate::compare::{self, AgainstBest, FIRST_LOOK, Field, Moment};
 use crate::outcome::{
     Analysis, ConfigAnalysis, Estimate, Exploratory, Feasibility, Noise, Reason, Standing, Verdict,
     VerdictWord,
@@ -29,7 +29,7 @@ pub fn analyse(history: &History, objective: &Objective) -> Analysis {
         .map(|one| one.id)
         .collect();
     let complete_blocks = complete_blocks(&arms, &feasible);
-    let alpha = compare::alpha(complete_blocks);
+    let alpha = compare::alpha(complete_blocks, moment(history));
     let noise = spread(&mut all, &arms, &feasible);
     let field = Field {
         arms: &arms,
@@ -61,6 +61,18 @@ pub fn analyse(history: &History, objective: &Objective) -> Analysis {
         noise,
         drift: drift::drift(&arms, control, objective),
         fewest_requests,
+    }
+}
+
+fn moment(history: &History) -> Moment {
+    match history.decisions.last().map(|decision| &decision.kind) {
+        // An answered study ended because of what was seen at its last look.
+        Some(DecisionKind::Stopped {
+            reason: StopReason::Answered,
+        })
+        | None => Moment::Underway,
+        Some(DecisionKind::Stopped { .. }) => Moment::Ended,
+        Some(DecisionKind::Planned { .. } | DecisionKind::BlockClosed { .. }) => Moment::Underway,
     }
 }
 

@@ -41,18 +41,28 @@ pub fn is_look(complete_blocks: u32) -> bool {
     complete_blocks >= FIRST_LOOK && complete_blocks.is_power_of_two()
 }
 
+/// When an analysis is made, for what it may spend of [`ALPHA`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// On the way: the sweep may go on.
+    Underway,
+    /// The sweep has ended, for whatever reason but what it saw.
+    Ended,
+}
+
 /// The part of [`ALPHA`] that an analysis after so many complete blocks may
-/// spend: all of it before the first look, a quarter at the first look, an
-/// eighth at the second and so on, half at any other time.
-pub fn alpha(complete_blocks: u32) -> f64 {
+/// spend: all of it before the first look; a quarter at the first look, an eighth
+/// at the second and so on; and at any other time what the looks have left.
+pub fn alpha(complete_blocks: u32, moment: Moment) -> f64 {
+    let share = |look: u32| ALPHA / f64::from(1u32 << (look + 2));
     if complete_blocks < FIRST_LOOK {
-        ALPHA
-    } else if is_look(complete_blocks) {
-        let look = complete_blocks.ilog2() - FIRST_LOOK.ilog2();
-        ALPHA / f64::from(1u32 << (look + 2))
-    } else {
-        ALPHA / 2.0
+        return ALPHA;
     }
+    let look = complete_blocks.ilog2() - FIRST_LOOK.ilog2();
+    if moment == Moment::Underway && is_look(complete_blocks) {
+        return share(look);
+    }
+    ALPHA - (0..=look).map(share).sum::<f64>()
 }
 
 /// One configuration against the best of the rivals.
@@ -159,10 +169,19 @@ mod tests {
 
     #[test]
     fn all_looks_together_spend_no_more_than_alpha() {
-        let looks: f64 = (1..4096).filter(|n| is_look(*n)).map(alpha).sum();
-        // The last analysis is at a number of blocks that is no look.
-        assert!(looks + alpha(4095) <= ALPHA + 1e-12);
-        assert_eq!(alpha(5), ALPHA);
+        for last in 1..4096 {
+            let underway = |n: &u32| is_look(*n) && *n <= last;
+            let looks: f64 = (1..4096)
+                .filter(underway)
+                .map(|n| alpha(n, Moment::Underway))
+                .sum();
+            assert!(
+                looks + alpha(last, Moment::Ended) <= ALPHA + 1e-12,
+                "{last}"
+            );
+        }
+        assert_eq!(alpha(5, Moment::Ended), ALPHA);
+        assert_eq!(alpha(8, Moment::Underway), ALPHA / 4.0);
         assert!(is_look(8) && !is_look(4) && !is_look(12));
     }
 }

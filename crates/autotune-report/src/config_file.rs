@@ -42,26 +42,29 @@ pub fn config_file(study: &Study<'_>) -> Option<(String, String)> {
         comment(&mut text, &file.comment, &one_line(&line));
     }
     text.push('\n');
-    for (name, value) in config.configuration.values() {
-        text.push_str(&setting(file, name, value));
+    for line in settings(study)? {
+        text.push_str(&line);
         text.push('\n');
     }
     Some((file.name.clone(), text))
 }
 
-/// The settings alone, to be shown and pasted.
+/// The settings alone, to be shown and pasted: those of the label, and of the
+/// others what is not at the server's default, which the team may have set for
+/// reasons of its own.
 pub(crate) fn settings(study: &Study<'_>) -> Option<Vec<String>> {
     let config = study.recommended()?;
-    let values = config.configuration.values().iter();
-    let file = study.profile(&config.configuration)?.config_file.as_ref();
-    Some(
-        values
-            .map(|(name, value)| match file {
-                Some(file) => setting(file, name, value),
-                None => format!("{name} = {value}"),
-            })
-            .collect(),
-    )
+    let profile = study.profile(&config.configuration)?;
+    let values = config.configuration.values().iter().enumerate();
+    let told = values.filter(|(index, (name, value))| {
+        let default = profile.param(name).map(|param| &param.default);
+        *index < profile.label_fields || default != Some(value)
+    });
+    let line = |(name, value): &(ParamName, Value)| match &profile.config_file {
+        Some(file) => setting(file, name, value),
+        None => format!("{name} = {value}"),
+    };
+    Some(told.map(|(_, pair)| line(pair)).collect())
 }
 
 fn setting(file: &ConfigFile, name: &ParamName, value: &Value) -> String {

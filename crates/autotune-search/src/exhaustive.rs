@@ -1,8 +1,8 @@
 //! Every configuration in every block, until the question is answered or the
 //! budget is spent.
 //!
-//! 1. Pre-flight: up to three configurations that differ most (the baseline, the
-//!    first and the last of the grid), each launched twice in two blocks (A/A).
+//! 1. Pre-flight: up to three configurations that differ most (what runs today,
+//!    the last and the first of the grid), each launched twice in two blocks (A/A).
 //!    It gives what a launch costs, how busy the server is and the control.
 //! 2. Blocks: all configurations in random order under the same requests. One
 //!    that fails twice, and more than once in five launches, is left out of
@@ -96,13 +96,23 @@ impl Exhaustive {
         Next::Decide(self.decide(history))
     }
 
-    /// The configurations that differ most: the baseline, the first and the last
-    /// of the grid.
+    /// The configurations that differ most: what runs today, the last of the grid
+    /// and its first.
     fn probes(&self) -> Vec<Configuration> {
-        let all = &self.plan.configurations;
-        let baseline = all.iter().find(|one| Some(one.id()) == self.plan.baseline);
+        let is_baseline = |one: &&Configuration| Some(one.id()) == self.plan.baseline;
+        let baseline = self.plan.configurations.iter().find(is_baseline);
+        let others = || {
+            self.plan
+                .configurations
+                .iter()
+                .filter(|one| !is_baseline(one))
+        };
         let mut probes: Vec<Configuration> = Vec::new();
-        for one in baseline.into_iter().chain(all.last()).chain(all.first()) {
+        for one in baseline
+            .into_iter()
+            .chain(others().last())
+            .chain(others().next())
+        {
             if !probes.contains(one) {
                 probes.push(one.clone());
             }
@@ -141,18 +151,27 @@ impl Exhaustive {
         }
     }
 
-    /// The steadiest probe that was measured in all its launches; where there is
-    /// none, the first configuration of the grid.
+    /// Of the probes that were measured in all their launches the fastest, which
+    /// is the farthest from being overloaded and hence steady; two launches are
+    /// too few to tell steadiness itself. Where there is none, the first
+    /// configuration of the grid.
     fn control(&self, trials: &[&TrialRecord]) -> ConfigId {
         let probes = self.probes();
-        let steady = probes.iter().filter_map(|probe| {
-            let mut of = trials.iter().filter(|t| t.spec.configuration == *probe);
-            let all_measured = of.clone().all(|trial| trial.outcome == Outcome::Measured);
-            let logs: Vec<f64> = of.by_ref().filter_map(|trial| log_p95(trial)).collect();
-            (all_measured && !logs.is_empty()).then(|| (variance(&logs).unwrap_or(0.0), probe.id()))
+        let sound = probes.iter().filter_map(|probe| {
+            let of = || {
+                trials
+                    .iter()
+                    .filter(|trial| trial.spec.configuration == *probe)
+            };
+            let all_measured = of().all(|trial| trial.outcome == Outcome::Measured);
+            let logs: Vec<f64> = of().filter_map(|trial| log_p95(trial)).collect();
+            Some((
+                autotune_stats::mean(&logs).filter(|_| all_measured)?,
+                probe.id(),
+            ))
         });
-        let steadiest = steady.min_by(|a, b| a.0.total_cmp(&b.0));
-        steadiest.map_or(self.plan.configurations[0].id(), |(_, id)| id)
+        let fastest = sound.min_by(|a, b| a.0.total_cmp(&b.0));
+        fastest.map_or(self.plan.configurations[0].id(), |(_, id)| id)
     }
 
     /// The trials of a block of the comparison: all that are still compared, the

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use autotune_analysis::compare::FIRST_LOOK;
 use autotune_model::{LoadShape, Metric, TrialRecord};
 use autotune_stats::median;
 
@@ -68,9 +67,10 @@ pub(crate) struct Room {
 
 /// The length of the comparison's trials.
 ///
-/// What the quantile needs, if eight blocks fit into what is left; else as long
-/// as eight blocks allow, and where even the shortest trials do not fit eight
-/// times, as long as five blocks allow. In whole seconds.
+/// What the quantile needs, and where that does not fit five times, as long as
+/// five blocks allow. More blocks of shorter trials would not be better: with few
+/// requests in a window a single hiccup of the machine moves the quantile. In
+/// whole seconds.
 pub(crate) fn comparison(plan: &Plan, room: Room) -> Length {
     let fit = |blocks: u32| {
         let slots = blocks * u32::try_from(room.configurations.max(1)).unwrap_or(u32::MAX);
@@ -78,11 +78,7 @@ pub(crate) fn comparison(plan: &Plan, room: Room) -> Length {
     };
     let needed = needed(plan, room.per_second).max(SHORTEST);
     let wanted = needed.max((3 * room.overhead).min(LONGEST));
-    let length = if fit(FIRST_LOOK) >= SHORTEST {
-        wanted.min(fit(FIRST_LOOK))
-    } else {
-        wanted.min(fit(FEWEST_BLOCKS)).max(SHORTEST)
-    };
+    let length = wanted.min(fit(FEWEST_BLOCKS)).max(SHORTEST);
     Length::of(Duration::from_secs(length.as_secs().max(1)))
 }
 
@@ -158,16 +154,16 @@ mod tests {
     }
 
     #[test]
-    fn a_short_budget_gets_eight_short_blocks_before_five_long_ones() {
-        // 300 / (8 x 5) - 2 = 5.5 s.
+    fn a_short_budget_gets_five_blocks() {
+        // 300 / (5 x 5) - 2 = 10 s are more than needed.
         assert_eq!(
             comparison(&plan(100.0), room(300)).length,
-            Duration::from_secs(5)
+            Duration::from_secs(9)
         );
-        // Eight blocks would leave 2.5 s, so five: 180 / 25 - 2 = 5.2 s.
+        // 200 / 25 - 2 = 6 s.
         assert_eq!(
-            comparison(&plan(100.0), room(180)).length,
-            Duration::from_secs(5)
+            comparison(&plan(100.0), room(200)).length,
+            Duration::from_secs(6)
         );
         // Nothing fits: no trial is shorter than the shortest.
         assert_eq!(comparison(&plan(100.0), room(10)).length, SHORTEST);

@@ -45,6 +45,7 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     start_log();
+    raise_open_files();
     // A panic is a fault of ours; the supervisors end what was started.
     match std::panic::catch_unwind(AssertUnwindSafe(|| run(cli))) {
         Ok(Ok(exit)) => exit.into(),
@@ -85,4 +86,14 @@ fn start_log() {
         .with_writer(std::io::stderr)
         .with_max_level(level.unwrap_or(tracing::Level::WARN))
         .init();
+}
+
+/// The generator holds a descriptor for each connection: as many as are allowed.
+fn raise_open_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use autotune_analysis::{Analysis, analyse};
 use autotune_model::{
-    Accept, Arrivals, Configuration, Decision, EndpointName, History, LoadShape, Metric, Objective,
-    Over, ParamName, Profile, Quantile, Rate, Seed, Share, StopReason, VariantName,
+    Accept, Arrivals, Configuration, Decision, DecisionKind, EndpointName, History, LoadShape,
+    Metric, Objective, Over, ParamName, Profile, Quantile, Rate, Seed, Share, StopReason,
+    VariantName,
 };
 use autotune_search::{Next, Plan, Procedure};
 use autotune_sweep::RunTrial;
@@ -97,7 +98,13 @@ pub(crate) async fn study(
                 let number = u32::try_from(history.decisions.len()).expect("few decisions");
                 history.decisions.push(Decision { number, kind });
             }
-            Next::Done(reason) => return (history, analysis, reason),
+            Next::Done(reason) => {
+                let number = u32::try_from(history.decisions.len()).expect("few decisions");
+                let kind = DecisionKind::Stopped { reason };
+                history.decisions.push(Decision { number, kind });
+                let analysis = analyse(&history, objective);
+                return (history, analysis, reason);
+            }
         }
     }
 }
