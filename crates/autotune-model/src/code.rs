@@ -35,13 +35,15 @@ pub enum ErrorCode {
     HostBusy,
     /// Processes cannot be started or ended.
     Process,
+    /// Trial after trial was invalid: generator, host or app are at fault.
+    NothingValid,
     /// A fault of `autotune` itself.
     Internal,
 }
 
 impl ErrorCode {
     /// All codes.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::GridSyntax,
         Self::GridUnknownKey,
         Self::GridNotSupported,
@@ -57,6 +59,7 @@ impl ErrorCode {
         Self::Store,
         Self::HostBusy,
         Self::Process,
+        Self::NothingValid,
         Self::Internal,
     ];
 
@@ -78,6 +81,7 @@ impl ErrorCode {
             Self::Store => "A0302",
             Self::HostBusy => "A0303",
             Self::Process => "A0304",
+            Self::NothingValid => "A0305",
             Self::Internal => "A0901",
         }
     }

@@ -37,6 +37,12 @@ fn first(study: &Study<'_>) -> String {
     let circumstances = circumstances(study);
     match (study.word(), study.ending) {
         (Word::Stopped, Ending::Stopped { code, fault }) => {
+            // The log that may follow is in the JSON and was printed with the fault.
+            let fault = fault
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .trim_end_matches([':', ';']);
             format!("stopped by a fault ({code}): {fault}; no verdict, {circumstances}.")
         }
         (Word::Stopped | Word::Interrupted, _) => interrupted(study, &circumstances),

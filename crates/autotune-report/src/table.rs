@@ -118,6 +118,7 @@ pub(crate) fn standing(study: &Study<'_>, config: &ConfigAnalysis) -> String {
         Standing::WithinAccept => format!("within {accept}"),
         Standing::Open => "open".to_owned(),
         Standing::Worse => format!("worse than {accept}"),
+        Standing::Unranked if config.launches.telling() == 0 => "not measured".to_owned(),
         Standing::Unranked => "ruled out".to_owned(),
     }];
     if config.is_baseline {

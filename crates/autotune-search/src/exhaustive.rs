@@ -110,7 +110,7 @@ impl Exhaustive {
         let mut probes: Vec<Configuration> = Vec::new();
         for one in baseline
             .into_iter()
-            .chain(others().last())
+            .chain(others().next_back())
             .chain(others().next())
         {
             if !probes.contains(one) {

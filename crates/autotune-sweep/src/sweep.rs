@@ -273,7 +273,7 @@ fn hopeless(history: &History) -> Option<Fault> {
         .and_then(|trial| trial.outcome.detail())
         .unwrap_or_default();
     Some(Fault {
-        code: autotune_model::ErrorCode::ServerStart,
+        code: autotune_model::ErrorCode::NothingValid,
         message: format!("the last {HOPELESS} trials were all invalid: {detail}"),
         source: None,
     })

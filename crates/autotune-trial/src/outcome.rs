@@ -11,6 +11,8 @@ const LARGEST_JUMP: Duration = Duration::from_secs(1);
 /// More than this share of the requests due without an end when the schedule
 /// ends: too many for requests that are merely being served.
 const OUTSTANDING_SHARE: f64 = 0.02;
+/// And more than so many times what a steady server of this speed holds.
+const BEYOND_USUAL: f64 = 2.0;
 /// The generator's own limits: a thread that is busier, or later, is at fault
 /// itself, and a growing backlog is its own.
 const GENERATOR_BUSY: f64 = 0.80;
@@ -131,6 +133,10 @@ fn overload(load: &LoadRecord) -> Option<String> {
     if due == 0 || left as f64 <= OUTSTANDING_SHARE * due as f64 {
         return None;
     }
+    // A slow but steady server holds as many as arrive while one is answered.
+    if left as f64 <= BEYOND_USUAL * usual_in_flight(load) {
+        return None;
+    }
     let slope = slope(&load.outstanding)?;
     (slope > 0.0).then(|| {
         format!(
@@ -138,6 +144,18 @@ fn overload(load: &LoadRecord) -> Option<String> {
              number grew by {slope:.1} a second"
         )
     })
+}
+
+/// Requests in flight if all were answered as fast as the fastest tenth: rate
+/// times time, summed over the endpoints (Little's law). Under overload the
+/// fastest tenth are those that came before the backlog.
+fn usual_in_flight(load: &LoadRecord) -> f64 {
+    let seconds = load.length.as_secs_f64().max(1e-3);
+    let each = load.endpoints.iter().filter_map(|endpoint| {
+        let fast_us = endpoint.response.quantile_us(0.10)?;
+        Some(endpoint.total.scheduled as f64 / seconds * fast_us as f64 / 1e6)
+    });
+    each.sum()
 }
 
 /// The rise a second of a series of one value a second; `None` where it is not
@@ -282,6 +300,22 @@ mod tests {
         assert_eq!(judged(&load(&small), |_| ()), "measured");
         // A short trial has too few seconds for an interval.
         assert_eq!(judged(&load(&[30, 60]), |_| ()), "overloaded");
+    }
+
+    #[test]
+    fn a_slow_and_steady_server_is_not_overloaded() {
+        // 300 ms at 20 a second: six in flight of 82 due, in a short trial in
+        // which chance lets their number rise.
+        let mut record = load(&[4, 5, 5, 6]);
+        record.length = Duration::from_secs(4);
+        record.endpoints[0].total.scheduled = 82;
+        record.endpoints[0].response.record_n(302_000, 82);
+        record.generator.outstanding_at_end = 6;
+        assert_eq!(judged(&record, |_| ()), "measured");
+        // The same numbers of a server that answers in 5 ms are a backlog.
+        record.endpoints[0].response = Histogram::new();
+        record.endpoints[0].response.record_n(5_000, 82);
+        assert_eq!(judged(&record, |_| ()), "overloaded");
     }
 
     #[test]

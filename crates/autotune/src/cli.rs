@@ -84,6 +84,7 @@ fn start_log() {
     let level = level.and_then(|text| text.parse::<tracing::Level>().ok());
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(terminal::has_color())
         .with_max_level(level.unwrap_or(tracing::Level::WARN))
         .init();
 }

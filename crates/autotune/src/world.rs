@@ -17,6 +17,8 @@ use crate::terminal::say;
 /// For each request, from its due time: as long as gunicorn's own default for a
 /// worker.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between looks at whether the user asked for an end.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Trials on real servers.
 pub(crate) struct RealWorld {
@@ -28,7 +30,7 @@ impl RealWorld {
     /// Builds what the servers need.
     ///
     /// # Errors
-    /// When a setup step fails.
+    /// When a setup step fails, or the user stops it.
     pub(crate) async fn prepare(
         grid: &Grid,
         placement: &CpuPlacement,
@@ -47,7 +49,12 @@ impl RealWorld {
             environment: environment(),
             timeout: REQUEST_TIMEOUT,
         };
-        let trials = Trials::prepare(context, &mut |event| show(&event)).await?;
+        let mut on_event = |event| show(&event);
+        // Setup steps take minutes; the one that runs is ended with the future.
+        let trials = tokio::select! {
+            prepared = Trials::prepare(context, &mut on_event) => prepared?,
+            () = stopped(&stop) => return Err(TrialError::Interrupted),
+        };
         Ok(Self { trials, stop })
     }
 
@@ -99,6 +106,13 @@ impl RunTrial for RealWorld {
 
     fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::SeqCst)
+    }
+}
+
+/// Returns when the user asks for an end.
+async fn stopped(stop: &AtomicBool) {
+    while !stop.load(Ordering::SeqCst) {
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

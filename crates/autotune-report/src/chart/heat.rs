@@ -278,6 +278,7 @@ fn note(config: &ConfigAnalysis, of: usize) -> String {
     let mark = match config.standing {
         Standing::Recommended => "recommended",
         Standing::Tied => "tied",
+        Standing::Unranked if config.launches.telling() == 0 => "not measured",
         Standing::Unranked => "ruled out",
         Standing::WithinAccept | Standing::Open | Standing::Worse => "",
     };

@@ -17,11 +17,11 @@ pub(super) fn notes(study: &Study<'_>) -> Vec<String> {
     notes.extend(why(study));
     notes.extend(against_today(study));
     notes.extend(study.recommended().and_then(limit_sentence));
-    notes.extend(
-        exploratory_reasons(study)
-            .into_iter()
-            .map(|reason| format!("Exploratory: {reason}.")),
-    );
+    // What a verdict lacks matters where there is one.
+    if matches!(study.word(), Word::Verdict(_)) {
+        let reasons = exploratory_reasons(study).into_iter();
+        notes.extend(reasons.map(|reason| format!("Exploratory: {reason}.")));
+    }
     notes.extend(lighter(study));
     notes.extend(restarts(study));
     notes.extend(drift(study));

@@ -1,6 +1,8 @@
 //! Studies with known truth: what the verdict is worth, and whether a study that
 //! was interrupted anywhere ends as one that was not.
 
+#![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
+
 mod resume;
 mod study;
 mod truth;

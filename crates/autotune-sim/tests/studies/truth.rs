@@ -78,7 +78,7 @@ fn ten_percent_at_three_percent_noise_is_found_in_eight_blocks() {
 fn the_bound_holds_and_the_best_is_in_the_tie_set() {
     // Noise of 2 and of 15 percent side by side, gaps about as large as the noise.
     let of = |index: usize| {
-        let noise = if index % 2 == 0 { 0.02 } else { 0.15 };
+        let noise = if index.is_multiple_of(2) { 0.02 } else { 0.15 };
         server(20_000.0 * (1.0 + 0.03 * index as f64), noise)
     };
     let holds = |analysis: &Analysis, all: &[Configuration]| {

@@ -133,22 +133,18 @@ async fn measure(
     end_strays()?;
     let runs = study.folder.join("run");
     let prepared = RealWorld::prepare(&request.grid, &request.placement, runs, stop).await;
-    let mut world = prepared.map_err(world::failed)?;
+    let mut world = match prepared {
+        Ok(world) => world,
+        Err(error) => return ended_before(request, study, error),
+    };
     if history.trials.is_empty() {
         let all = &procedure.plan().configurations;
         match world.verify(&all[0], &all[all.len() - 1]).await {
-            Ok(verified) => verified
-                .notes
-                .iter()
-                .for_each(|note| say(&format!("note: {note}"))),
-            Err(TrialError::Interrupted) => {
-                return Ok(Finished {
-                    ended: Ended::Interrupted,
-                    history: history.clone(),
-                    analysis,
-                });
+            Ok(verified) => {
+                let told = verified.notes.iter().chain(&verified.overridden);
+                told.for_each(|note| say(&format!("note: {note}")));
             }
-            Err(error) => return stopped_before(request, study, error),
+            Err(error) => return ended_before(request, study, error),
         }
     }
     let mut progress = Progress::default();
@@ -165,13 +161,25 @@ async fn measure(
     finished.map_err(|SweepError::Store(error)| study::failed(error))
 }
 
-/// A sweep that stops before its first trial also leaves its files, and says
-/// why in full.
-fn stopped_before(
+/// A sweep that ends before its next trial also leaves its files; a fault is
+/// said in full.
+fn ended_before(
     request: &Request,
     study: &OpenStudy,
     error: TrialError,
 ) -> Result<Finished, Failure> {
+    let history = study
+        .store
+        .load_history(Series::With)
+        .map_err(study::failed)?;
+    let analysis = analyse(&history, &request.grid.file.objective);
+    if let TrialError::Interrupted = error {
+        return Ok(Finished {
+            ended: Ended::Interrupted,
+            history,
+            analysis,
+        });
+    }
     let ending = Ending::Stopped {
         code: error.code(),
         fault: error.to_string(),
@@ -181,11 +189,6 @@ fn stopped_before(
         meta: study.store.meta(),
         ending: &ending,
     };
-    let history = study
-        .store
-        .load_history(Series::With)
-        .map_err(study::failed)?;
-    let analysis = analyse(&history, &request.grid.file.objective);
     present(&study.folder, &view, &history, &analysis, request.json)?;
     Err(world::failed(error))
 }

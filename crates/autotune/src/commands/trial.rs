@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use autotune_model::{Outcome, Seed, Stage, TrialKey, TrialRecord, TrialSpec};
+use autotune_model::{Configuration, Outcome, Seed, Stage, TrialKey, TrialRecord, TrialSpec};
 use autotune_store::HostLock;
 use autotune_sweep::RunTrial;
+use autotune_trial::TrialError;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -38,21 +39,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let grid = grid_file::load(&args.grid)?;
     let placement = placement::place(&grid.file.host)?;
-    let folded = grid
-        .file
-        .configuration(&args.configuration, &autotune_server::profiles())
-        .map_err(|error| {
-            let hint = error.hint();
-            let failure = Failure::usage(format!("`{}` is no configuration", args.configuration))
-                .because(error);
-            match hint {
-                Some(hint) => failure.hint(hint),
-                None => failure,
-            }
-        })?;
-    for reason in &folded.reasons {
-        say(&format!("note: read as {}: {reason}", folded.configuration));
-    }
+    let configuration = configuration(&grid, &args.configuration)?;
     let stop = signals::listen()?;
     let _lock = HostLock::take(&std::env::temp_dir().join("autotune.lock")).map_err(|error| {
         Failure::stopped(
@@ -69,9 +56,11 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         .because(error)
     })?;
     let root = runs.path().join("run");
-    let mut world = RealWorld::prepare(&grid, &placement, root, stop)
-        .await
-        .map_err(world::failed)?;
+    let mut world = match RealWorld::prepare(&grid, &placement, root, stop).await {
+        Ok(world) => world,
+        Err(TrialError::Interrupted) => return Ok(Exit::Interrupted),
+        Err(error) => return Err(world::failed(error)),
+    };
     let length = Duration::from_secs(args.seconds);
     let spec = TrialSpec {
         key: TrialKey {
@@ -80,7 +69,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
             position: 0,
         },
         attempt: 0,
-        configuration: folded.configuration,
+        configuration,
         load: grid.file.load,
         length,
         warm_up: Duration::from_secs((args.seconds / 10).max(1)),
@@ -103,6 +92,23 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         Outcome::Invalid { .. } | Outcome::Aborted { .. } => Exit::Stopped,
         _ => Exit::Infeasible,
     })
+}
+
+/// The configuration that the argument means.
+fn configuration(grid: &Grid, text: &str) -> Result<Configuration, Failure> {
+    let folded = grid.file.configuration(text, &autotune_server::profiles());
+    let folded = folded.map_err(|error| {
+        let hint = error.hint();
+        let failure = Failure::usage(format!("`{text}` is no configuration")).because(error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })?;
+    for reason in &folded.reasons {
+        say(&format!("note: read as {}: {reason}", folded.configuration));
+    }
+    Ok(folded.configuration)
 }
 
 /// What came of it, line by line.

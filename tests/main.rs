@@ -1,0 +1,20 @@
+//! The program as users run it: real servers, real signals, the files it leaves.
+//! What a part does by itself is tested beside that part.
+//!
+//! `cargo test -p autotune --test end_to_end` runs these tests, in a few minutes;
+//! the slow one takes about three more:
+//! `cargo test -p autotune --test end_to_end -- --ignored`.
+//!
+//! They need Python 3, those of gunicorn also PyPI; without them they say why
+//! they are passed over, unless `CI=true`: then they fail.
+
+mod faults;
+mod gunicorn;
+mod help;
+mod killed;
+mod place;
+mod processes;
+mod secrets;
+mod study;
+mod sweep;
+mod tools;
