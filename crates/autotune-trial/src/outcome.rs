@@ -146,15 +146,24 @@ fn overload(load: &LoadRecord) -> Option<String> {
     })
 }
 
-/// Requests in flight if all were answered as fast as the fastest tenth: rate
-/// times time, summed over the endpoints (Little's law). Under overload the
-/// fastest tenth are those that came before the backlog.
+/// Requests in flight if all were answered as fast as the fastest one: rate times
+/// time, summed over the endpoints (Little's law). Under overload the fastest is
+/// among those that came before the backlog, so the warm-up is looked at, too.
 fn usual_in_flight(load: &LoadRecord) -> f64 {
     let seconds = load.length.as_secs_f64().max(1e-3);
-    let each = load.endpoints.iter().filter_map(|endpoint| {
-        let fast_us = endpoint.response.quantile_us(0.10)?;
-        Some(endpoint.total.scheduled as f64 / seconds * fast_us as f64 / 1e6)
-    });
+    let each = load
+        .endpoints
+        .iter()
+        .zip(0u16..)
+        .filter_map(|(endpoint, index)| {
+            let mine = load
+                .seconds
+                .iter()
+                .filter(|second| second.endpoint == index);
+            let fastest = mine.filter_map(|second| second.response.counts().first());
+            let fastest_us = fastest.map(|(value_us, _)| *value_us).min()?;
+            Some(endpoint.total.scheduled as f64 / seconds * fastest_us as f64 / 1e6)
+        });
     each.sum()
 }
 
@@ -199,7 +208,8 @@ fn generator_at_fault(load: &LoadRecord) -> bool {
 mod tests {
     use super::*;
     use autotune_model::{
-        Accounting, Arrivals, EndpointLoad, EndpointName, GeneratorRecord, Histogram, Rate, Users,
+        Accounting, Arrivals, EndpointLoad, EndpointName, GeneratorRecord, Histogram, LoadSecond,
+        Rate, SparseHistogram, Users,
     };
     use std::collections::BTreeMap;
     use std::sync::LazyLock;
@@ -309,12 +319,15 @@ mod tests {
         let mut record = load(&[4, 5, 5, 6]);
         record.length = Duration::from_secs(4);
         record.endpoints[0].total.scheduled = 82;
-        record.endpoints[0].response.record_n(302_000, 82);
+        let second = |value_us| LoadSecond {
+            response: SparseHistogram::from_counts([(value_us, 20)]),
+            ..LoadSecond::default()
+        };
+        record.seconds = vec![second(302_000), second(310_000)];
         record.generator.outstanding_at_end = 6;
         assert_eq!(judged(&record, |_| ()), "measured");
-        // The same numbers of a server that answers in 5 ms are a backlog.
-        record.endpoints[0].response = Histogram::new();
-        record.endpoints[0].response.record_n(5_000, 82);
+        // Of a server that answered in 5 ms at first the same is a backlog.
+        record.seconds[0] = second(5_000);
         assert_eq!(judged(&record, |_| ()), "overloaded");
     }
 
