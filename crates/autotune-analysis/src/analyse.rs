@@ -217,9 +217,9 @@ impl Reading<'_> {
             .filter(|one| self.is_within_accept(one))
             .collect();
         let chosen = recommend::choose(self.objective, &within);
-        chosen.map(|(one, why)| (one, why, true)).or_else(|| {
-            smallest_bound(feasible).map(|one| (one, vec![Reason::SmallestBound], false))
-        })
+        chosen
+            .map(|(one, why)| (one, why, true))
+            .or_else(|| best_estimate(feasible).map(|one| (one, vec![Reason::BestEstimate], false)))
     }
 
     fn standing(&self, one: &ConfigAnalysis, verdict: &Verdict) -> Standing {
@@ -276,13 +276,14 @@ fn judge(all: &mut [ConfigAnalysis], reading: &Reading<'_>) -> Verdict {
     verdict
 }
 
-/// Where none is shown within `accept`: the smallest bound; with too few blocks
-/// for any bound, the smallest estimate.
-fn smallest_bound<'a>(feasible: &[&'a ConfigAnalysis]) -> Option<&'a ConfigAnalysis> {
-    let key = |one: &ConfigAnalysis| (one.bound_pct.unwrap_or(f64::INFINITY), objective_of(one));
+/// Where none is shown within `accept`: the one that is best as far as is known,
+/// by its ratio to the best over shared blocks. The smallest bound would favour
+/// whatever happened to be launched most often.
+fn best_estimate<'a>(feasible: &[&'a ConfigAnalysis]) -> Option<&'a ConfigAnalysis> {
+    let ratio = |one: &ConfigAnalysis| one.ratio_to_best.map_or(f64::INFINITY, |e| e.value);
     feasible.iter().copied().min_by(|a, b| {
-        let (a, b) = (key(a), key(b));
-        a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1))
+        let by_ratio = ratio(a).total_cmp(&ratio(b));
+        by_ratio.then(objective_of(a).total_cmp(&objective_of(b)))
     })
 }
 

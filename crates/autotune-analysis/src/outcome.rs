@@ -274,8 +274,8 @@ pub enum Exploratory {
 pub enum Reason {
     /// The only feasible configuration shown within `accept`.
     OnlyOne,
-    /// The smallest bound, as none is shown within `accept`.
-    SmallestBound,
+    /// The best estimate, as none is shown within `accept`.
+    BestEstimate,
     /// Its limits are shown to hold; those of others are not.
     LimitsShown,
     /// The least memory.

@@ -88,8 +88,8 @@ pub(super) fn reason_text(study: &Study<'_>, reason: &Reason) -> String {
             "the only one shown within {} of the best",
             study.objective.accept
         ),
-        Reason::SmallestBound => format!(
-            "the smallest bound, as none is shown within {} of the best",
+        Reason::BestEstimate => format!(
+            "the best estimate, as none is shown within {} of the best",
             study.objective.accept
         ),
         Reason::LimitsShown => "its limits are shown to hold, those of others are not".to_owned(),
