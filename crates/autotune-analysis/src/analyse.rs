@@ -245,6 +245,9 @@ fn judge(all: &mut [ConfigAnalysis], reading: &Reading<'_>) -> Verdict {
         .iter()
         .filter(|one| reading.comparisons.contains_key(&one.id))
         .collect();
+    let unknown = all
+        .iter()
+        .any(|one| matches!(one.feasibility, Feasibility::Unknown(_)));
     let Some((chosen, why, resolved)) = reading.choose(&feasible) else {
         return nothing_feasible();
     };
@@ -256,7 +259,8 @@ fn judge(all: &mut [ConfigAnalysis], reading: &Reading<'_>) -> Verdict {
         !decided && recommend::is_lighter(one, chosen)
     };
     let verdict = Verdict {
-        word: match (resolved, chosen.is_baseline) {
+        // What was never measured may be better than the best measured.
+        word: match (resolved && !unknown, chosen.is_baseline) {
             (false, _) => VerdictWord::Unresolved,
             (true, true) => VerdictWord::KeepCurrent,
             (true, false) => VerdictWord::Recommended,

@@ -232,7 +232,8 @@ pub enum VerdictWord {
     Recommended,
     /// Today's setting is the recommended one, within `accept`.
     KeepCurrent,
-    /// There is a favourite, but it is not shown to be within `accept`.
+    /// There is a favourite, but it is not shown to be within `accept`, or some
+    /// configuration was never measured.
     Unresolved,
     /// No configuration meets the limits.
     Infeasible,

@@ -13,9 +13,9 @@ use crate::failure::Failure;
 use crate::grid_file::Grid;
 
 /// Endings of files that are sources.
-const SOURCES: [&str; 20] = [
+const SOURCES: [&str; 19] = [
     "py", "rb", "js", "mjs", "ts", "go", "rs", "php", "html", "htm", "j2", "jinja", "jinja2",
-    "sql", "toml", "cfg", "ini", "txt", "yaml", "yml",
+    "sql", "toml", "cfg", "ini", "yaml", "yml",
 ];
 /// Folders that hold no sources of the app.
 const SKIPPED: [&str; 6] = [
@@ -54,6 +54,10 @@ pub(crate) fn identity(grid: &Grid) -> Result<String, Failure> {
     for variant in &grid.file.variants {
         feed_variant(&mut feed, variant);
         for path in sources(&variant.dir)? {
+            // Its meaning is fed in below; a larger budget must not be a change.
+            if is_same_file(&path, &grid.path) {
+                continue;
+            }
             feed.text(
                 &path
                     .strip_prefix(&variant.dir)
@@ -153,7 +157,18 @@ fn sources(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
 
 fn is_source(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str());
-    ending.is_some_and(|ending| SOURCES.contains(&ending))
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    // Other texts are as likely to be somebody's output.
+    let is_requirements = name.starts_with("requirements") && name.ends_with(".txt");
+    is_requirements || ending.is_some_and(|ending| SOURCES.contains(&ending))
+}
+
+fn is_same_file(path: &Path, other: &Path) -> bool {
+    let canonical = |path: &Path| std::fs::canonicalize(path).ok();
+    canonical(path).is_some_and(|path| Some(path) == canonical(other))
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> Failure {
@@ -169,12 +184,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str| std::fs::write(folder.path().join(name), name).unwrap();
         std::fs::create_dir(folder.path().join("__pycache__")).unwrap();
-        ["app.py", "notes.db", "app.log", "__pycache__/app.py"]
-            .into_iter()
-            .for_each(write);
-        assert_eq!(
-            sources(folder.path()).unwrap(),
-            [folder.path().join("app.py")]
-        );
+        let files = [
+            "app.py",
+            "requirements.txt",
+            "output.txt",
+            "notes.db",
+            "app.log",
+            "__pycache__/app.py",
+        ];
+        files.into_iter().for_each(write);
+        let expected = ["app.py", "requirements.txt"].map(|name| folder.path().join(name));
+        assert_eq!(sources(folder.path()).unwrap(), expected);
     }
 }
