@@ -1,7 +1,11 @@
-//! Facts of this machine, for the report; and its name, for claims.
+//! This machine: its facts for the report, its name for claims, and the lock that
+//! keeps two measurements from spoiling each other.
 
-use autotune_model::{Bytes, CpuPlacement, HostFacts};
+use autotune_model::{Bytes, CpuPlacement, ErrorCode, HostFacts};
+use autotune_store::HostLock;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+
+use crate::failure::Failure;
 
 /// Read once, at the start of a study.
 pub(crate) fn facts(placement: &CpuPlacement) -> HostFacts {
@@ -54,6 +58,18 @@ pub(crate) fn facts(placement: &CpuPlacement) -> HostFacts {
     HostFacts {
         facts: facts.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
     }
+}
+
+/// Holds the machine for one measurement at a time, until it is dropped.
+///
+/// # Errors
+/// When another sweep or trial runs.
+pub(crate) fn lock() -> Result<HostLock, Failure> {
+    HostLock::take(&std::env::temp_dir().join("autotune.lock")).map_err(|error| {
+        Failure::stopped(ErrorCode::HostBusy, "another sweep runs on this machine")
+            .because(error)
+            .hint("two sweeps at a time spoil each other; wait for it or end it")
+    })
 }
 
 /// Names the machine and not the process: one sweep runs on a machine at a time.

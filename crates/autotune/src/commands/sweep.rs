@@ -10,7 +10,7 @@ use autotune_analysis::analyse;
 use autotune_model::{ErrorCode, History, StopReason};
 use autotune_report::Ending;
 use autotune_search::{Next, Plan, Procedure};
-use autotune_store::{HostLock, Series};
+use autotune_store::Series;
 use autotune_sweep::{Ended, Finished, Sweep, SweepError};
 use autotune_trial::TrialError;
 
@@ -125,11 +125,7 @@ async fn measure(
         });
     }
     let stop = signals::listen()?;
-    let _lock = HostLock::take(&std::env::temp_dir().join("autotune.lock")).map_err(|error| {
-        Failure::stopped(ErrorCode::HostBusy, "another sweep runs on this machine")
-            .because(error)
-            .hint("two sweeps at a time spoil each other; wait for it or end it")
-    })?;
+    let _lock = host::lock()?;
     end_strays()?;
     let runs = study.folder.join("run");
     let prepared = RealWorld::prepare(&request.grid, &request.placement, runs, stop).await;

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use autotune_model::{Configuration, Outcome, Seed, Stage, TrialKey, TrialRecord, TrialSpec};
-use autotune_store::HostLock;
 use autotune_sweep::RunTrial;
 use autotune_trial::TrialError;
 
@@ -14,7 +13,7 @@ use crate::grid_file::{self, Grid};
 use crate::progress::short;
 use crate::terminal::{put, say};
 use crate::world::{self, RealWorld};
-use crate::{placement, signals};
+use crate::{host, placement, signals};
 
 /// Measure one configuration and show what came of it
 ///
@@ -41,13 +40,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let placement = placement::place(&grid.file.host)?;
     let configuration = configuration(&grid, &args.configuration)?;
     let stop = signals::listen()?;
-    let _lock = HostLock::take(&std::env::temp_dir().join("autotune.lock")).map_err(|error| {
-        Failure::stopped(
-            autotune_model::ErrorCode::HostBusy,
-            "another sweep runs on this machine",
-        )
-        .because(error)
-    })?;
+    let _lock = host::lock()?;
     let runs = tempfile::tempdir().map_err(|error| {
         Failure::stopped(
             autotune_model::ErrorCode::Process,
