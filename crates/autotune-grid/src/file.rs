@@ -59,13 +59,15 @@ pub struct GridFile {
     pub places: Places,
 }
 
-/// The CPUs that `[host]` asks for; `None` where it does not say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What `[host]` asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostRequest {
-    /// The server's.
+    /// The server's CPUs; `None` where it does not say.
     pub server_cpus: Option<CpuSet>,
-    /// The generator's; none of them the server's.
+    /// The generator's, none of them the server's; `None` where it does not say.
     pub generator_cpus: Option<CpuSet>,
+    /// Whether the CPUs are to be kept out of their idle states while trials run.
+    pub keep_awake: bool,
 }
 
 /// Bytes of the text at which folders, files and variables are named.
@@ -141,7 +143,6 @@ fn grid_file(root: &Table<'_>, known: &Known<'_>, faults: &mut Faults) -> Checke
     let space = grid::read(root, &servers, faults);
     let (endpoints, space) = (endpoints?, space?);
     let (connections, load) = load?;
-    let (server_cpus, generator_cpus) = host?;
     let objective = objective(goal?, &endpoints, &space, &servers);
     let places = Places {
         variants: servers.iter().map(|server| server.places.clone()).collect(),
@@ -153,10 +154,7 @@ fn grid_file(root: &Table<'_>, known: &Known<'_>, faults: &mut Faults) -> Checke
         load,
         connections,
         objective,
-        host: HostRequest {
-            server_cpus,
-            generator_cpus,
-        },
+        host: host?,
         budget: budget?,
         space,
         places,

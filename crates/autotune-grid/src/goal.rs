@@ -6,6 +6,7 @@ use std::time::Duration;
 use autotune_model::{Accept, CpuSet, ErrorCode, Metric, Over, Quantile, Share};
 
 use crate::fault::{Checked, Faults, GridFault};
+use crate::file::HostRequest;
 use crate::load::time;
 use crate::scalar;
 use crate::tree::{Keys, Node, Table, all};
@@ -15,7 +16,7 @@ const OBJECTIVE_KEYS: Keys<'_> = Keys {
     planned: &["max_p95", "max_p99", "max_memory", "connections"],
 };
 const HOST_KEYS: Keys<'_> = Keys {
-    known: &["server_cpus", "generator_cpus"],
+    known: &["server_cpus", "generator_cpus", "keep_awake"],
     planned: &[],
 };
 const BUDGET_KEYS: Keys<'_> = Keys {
@@ -142,18 +143,18 @@ fn accept(node: &Node<'_>, faults: &mut Faults) -> Checked<Accept> {
     Ok(accept)
 }
 
-/// `[host]`: the CPUs of the server and of the generator.
-pub(crate) fn host(
-    root: &Table<'_>,
-    faults: &mut Faults,
-) -> Checked<(Option<CpuSet>, Option<CpuSet>)> {
+/// `[host]`: the CPUs of the server and of the generator, and their idle states.
+pub(crate) fn host(root: &Table<'_>, faults: &mut Faults) -> Checked<HostRequest> {
     let table = root.section("host", &HOST_KEYS, faults)?;
     let mut cpus = |key| {
         let node = table.get(key);
         node.map(|node| cpu_set(&node, faults)).transpose()
     };
     let (server, generator) = (cpus("server_cpus"), cpus("generator_cpus"));
-    let (server, generator) = (server?, generator?);
+    let keep_awake = table
+        .require("keep_awake", "true or false", faults)
+        .and_then(|node| node.bool(faults));
+    let (server, generator, keep_awake) = (server?, generator?, keep_awake?);
     if let (Some(server), Some(generator), Some(node)) =
         (&server, &generator, table.get("generator_cpus"))
         && let Some(cpu) = server
@@ -167,7 +168,11 @@ pub(crate) fn host(
         let hint = "the generator would slow down what it measures; name others";
         return Err(faults.add(fault.hint(hint)));
     }
-    Ok((server, generator))
+    Ok(HostRequest {
+        server_cpus: server,
+        generator_cpus: generator,
+        keep_awake,
+    })
 }
 
 fn cpu_set(node: &Node<'_>, faults: &mut Faults) -> Checked<CpuSet> {

@@ -5,10 +5,11 @@ use autotune_model::{Bytes, CpuPlacement, ErrorCode, HostFacts};
 use autotune_store::HostLock;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
+use crate::awake::Awake;
 use crate::failure::Failure;
 
 /// Read once, at the start of a study.
-pub(crate) fn facts(placement: &CpuPlacement) -> HostFacts {
+pub(crate) fn facts(placement: &CpuPlacement, awake: &Awake) -> HostFacts {
     let what = RefreshKind::nothing()
         .with_cpu(CpuRefreshKind::nothing())
         .with_memory(MemoryRefreshKind::nothing().with_ram().with_swap());
@@ -41,6 +42,7 @@ pub(crate) fn facts(placement: &CpuPlacement) -> HostFacts {
         ),
         ("cpus of the server", set(&placement.server)),
         ("cpus of the generator", set(&placement.generator)),
+        ("idle states of the cpus", awake.fact()),
         (
             "memory",
             system

@@ -2,6 +2,7 @@
 //! codes; everything else is in the other crates.
 
 mod app_hash;
+mod awake;
 mod cli;
 mod commands;
 mod exit;

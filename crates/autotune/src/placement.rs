@@ -91,7 +91,11 @@ mod tests {
 
     #[test]
     fn placement_follows_request_count_and_quota() {
-        let none = HostRequest::default();
+        let none = HostRequest {
+            server_cpus: None,
+            generator_cpus: None,
+            keep_awake: true,
+        };
         let two = CpuSet::new([0, 1]);
         let free = decide(&none, &two, None).unwrap();
         assert_eq!((free.server, free.generator, free.cores), (None, None, 2));
@@ -101,12 +105,12 @@ mod tests {
         assert_eq!(four.cores, 2);
         let asked = HostRequest {
             server_cpus: Some(CpuSet::new([1])),
-            generator_cpus: None,
+            ..none.clone()
         };
         assert_eq!(decide(&asked, &two, None).unwrap().cores, 1);
         let missing = HostRequest {
             server_cpus: Some(CpuSet::new([7])),
-            generator_cpus: None,
+            ..none
         };
         assert!(decide(&missing, &two, None).is_err());
     }

@@ -8,6 +8,7 @@ use autotune_model::{CpuPlacement, ErrorCode, Seed};
 use autotune_store::{FORMAT, Store, StoreError, StudyMeta};
 
 use crate::app_hash::identity;
+use crate::awake::Awake;
 use crate::failure::Failure;
 use crate::grid_file::Grid;
 use crate::host;
@@ -30,6 +31,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) seed: Option<u64>,
     /// Which CPUs are used.
     pub(crate) placement: &'a CpuPlacement,
+    /// What becomes of their idle states.
+    pub(crate) awake: &'a Awake,
 }
 
 /// A study that is open for writing.
@@ -128,7 +131,7 @@ fn meta(grid: &Grid, identity: String, opening: &Opening<'_>) -> StudyMeta {
         grid_text: grid.text.clone(),
         identity,
         seed: Seed::new(opening.seed.unwrap_or(DEFAULT_SEED)),
-        host: host::facts(opening.placement),
+        host: host::facts(opening.placement, opening.awake),
         created_wall_ns: i64::try_from(now.as_nanos()).unwrap_or(i64::MAX),
         placement: opening.placement.clone(),
         provenance: vec![

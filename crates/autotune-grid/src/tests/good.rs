@@ -82,6 +82,7 @@ fn every_key_of_load_and_goal_arrives() {
     assert_eq!(objective.baseline, file.space.baseline);
     assert_eq!(file.host.server_cpus, Some(CpuSet::new([1, 2])));
     assert_eq!(file.host.generator_cpus, Some(CpuSet::new([0])));
+    assert!(!file.host.keep_awake);
     assert_eq!(file.budget, Some(Duration::from_secs(5400)));
 }
 
@@ -141,7 +142,12 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(file.objective.accept.relative, Share::new(0.05).ok());
     assert_eq!(file.objective.accept.absolute, None);
     assert_eq!(file.objective.min_effect.get(), 0.02);
-    assert_eq!(file.host, crate::HostRequest::default());
+    let host = crate::HostRequest {
+        server_cpus: None,
+        generator_cpus: None,
+        keep_awake: true,
+    };
+    assert_eq!(file.host, host);
     assert_eq!((file.budget, &file.space.baseline), (None, &None));
     assert_eq!(labels(&file), ["1/1/sync/0/0"]);
     let open = edited(LEAST, "[load.closed]\nusers = 1", "[load.open]\nrate = 1");
@@ -168,6 +174,7 @@ fn there_is_no_default_without_a_key() {
     let expected = [
         "endpoint.expect.status",
         "endpoint.weight",
+        "host.keep_awake",
         "load.closed.think",
         "load.connections",
         "load.open.arrivals",

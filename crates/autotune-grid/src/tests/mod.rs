@@ -61,6 +61,7 @@ min_effect = "3%"
 [host]
 server_cpus = [1, 2]
 generator_cpus = [0]
+keep_awake = false
 
 [budget]
 time = "1h 30m"

@@ -14,6 +14,7 @@ use autotune_store::Series;
 use autotune_sweep::{Ended, Finished, Sweep, SweepError};
 use autotune_trial::TrialError;
 
+use crate::awake::Awake;
 use crate::commands::sweep::request::Request;
 use crate::commands::sweep::view::{View, present};
 use crate::exit::Exit;
@@ -60,11 +61,13 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let request = request::read(args)?;
+    let awake = Awake::hold(request.grid.file.host.keep_awake);
     let opening = study::Opening {
         results: &request.results,
         fresh: request.fresh,
         seed: request.seed,
         placement: &request.placement,
+        awake: &awake,
     };
     let mut study = study::open(&request.grid, &opening)?;
     let meta = study.store.meta().clone();
@@ -75,6 +78,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let budget = request.budget(history.time_spent())?;
     let procedure = Procedure::exhaustive(plan(&request.grid, budget, meta.seed));
     announce(&request, &study, budget);
+    awake.announce();
     let finished = measure(&request, &mut study, &procedure, &history).await?;
     let ending = match finished.ended {
         Ended::Done(StopReason::Answered) => Ending::Answered,

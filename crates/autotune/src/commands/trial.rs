@@ -7,6 +7,7 @@ use autotune_model::{Configuration, Outcome, Seed, Stage, TrialKey, TrialRecord,
 use autotune_sweep::RunTrial;
 use autotune_trial::TrialError;
 
+use crate::awake::Awake;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::grid_file::{self, Grid};
@@ -41,6 +42,8 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let configuration = configuration(&grid, &args.configuration)?;
     let stop = signals::listen()?;
     let _lock = host::lock()?;
+    let awake = Awake::hold(grid.file.host.keep_awake);
+    awake.announce();
     let runs = tempfile::tempdir().map_err(|error| {
         Failure::stopped(
             autotune_model::ErrorCode::Process,
