@@ -1,20 +1,36 @@
-//! One value of a parameter out of `[grid]` or `[baseline]`. Which parameters
+//! Values of a parameter out of `[grid]` or `[baseline]`. Which parameters
 //! there are, and what becomes of the values, is left to `grid`.
 
 use autotune_model::{ErrorCode, ParamKind, Profile, Value};
 
 use crate::fault::{Checked, Faults, GridFault, did_you_mean};
+use crate::number::{Computed, compute};
 use crate::param::{self, Accepts};
 use crate::template;
-use crate::tree::{Node, Table, not_supported};
+use crate::tree::{Node, Table};
 
-/// One value of a parameter.
-pub(crate) fn value(
+/// What the values of a table are read by.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'r, 't, 'p> {
+    /// `[grid]` or `[baseline]`.
+    pub(crate) table: &'r Table<'t>,
+    /// Of the server.
+    pub(crate) profile: &'p Profile,
+    /// How many CPUs the server gets.
+    pub(crate) cores: usize,
+}
+
+/// The values that an element of a list stands for: one, or those of a range.
+pub(crate) fn values(
     node: &Node<'_>,
-    table: &Table<'_>,
-    profile: &Profile,
+    reading: Reading<'_, '_, '_>,
     faults: &mut Faults,
-) -> Checked<Value> {
+) -> Checked<Vec<Value>> {
+    let Reading {
+        table,
+        profile,
+        cores,
+    } = reading;
     let kind = match param::accepts(profile, node.key) {
         Accepts::Kind(kind) => Some(kind),
         Accepts::Anything if template::AT_LAUNCH.contains(&node.key) => {
@@ -29,15 +45,46 @@ pub(crate) fn value(
             return Err(faults.add(unknown(node, table, known)));
         }
     };
-    if let Some(text) = node.value.as_str()
-        && let Some(what) = planned_value(text, kind)
-    {
-        let fault = not_supported(&node.span, &format!("{what} in `{}`", node.key));
-        return Err(faults.add(fault.hint("list the values")));
+    let computed = match (node.value.as_str(), kind) {
+        (Some(text), None | Some(ParamKind::Int { .. })) => compute(node, text, cores, faults)?,
+        _ => Computed::Plain,
+    };
+    let numbers = match (computed, kind) {
+        (Computed::Plain, Some(kind)) => return Ok(vec![value_of_kind(node, kind, faults)?]),
+        (Computed::Plain, None) => return Ok(vec![value_of_variable(node, faults)?]),
+        (Computed::Text(text), None) => return Ok(vec![param::variable_value(&text)]),
+        (Computed::Text(text), Some(_)) => match text.parse() {
+            Ok(number) => vec![number],
+            Err(_not_whole) => {
+                let message = format!("`{}` takes a whole number, this gives `{text}`", node.key);
+                let fault = node.fault(message, "not a whole number");
+                return Err(faults.add(fault.hint("`//` divides without a rest")));
+            }
+        },
+        (Computed::Range(numbers), _) => numbers,
+    };
+    let allowed = |number: &i64| kind.is_none_or(|kind| param::allows(kind, &(*number).into()));
+    if let (Some(number), Some(kind)) = (numbers.iter().find(|one| !allowed(one)), kind) {
+        let message = format!("`{}` cannot be `{number}`", node.key);
+        let label = format!("takes {}", param::wanted(kind));
+        return Err(faults.add(node.fault(message, label)));
     }
-    match kind {
-        Some(kind) => value_of_kind(node, kind, faults),
-        None => value_of_variable(node, faults),
+    Ok(numbers.into_iter().map(Value::Int).collect())
+}
+
+/// The value of a key that takes just one.
+pub(crate) fn value(
+    node: &Node<'_>,
+    reading: Reading<'_, '_, '_>,
+    faults: &mut Faults,
+) -> Checked<Value> {
+    let mut values = values(node, reading, faults)?;
+    match (values.pop(), values.is_empty()) {
+        (Some(value), true) => Ok(value),
+        _ => {
+            let message = format!("`{}` takes one value in {}", node.key, reading.table.title);
+            Err(faults.add(node.fault(message, "a range")))
+        }
     }
 }
 
@@ -52,25 +99,6 @@ pub(crate) fn unknown<'n>(
     let mut fault = GridFault::new(code, &node.key_span, message, "no such parameter");
     fault.hint = did_you_mean(node.key, known.chain(["server"]));
     fault
-}
-
-/// A form of value that is planned and must not be taken for a word.
-fn planned_value(text: &str, kind: Option<&ParamKind>) -> Option<&'static str> {
-    let is_bound = |end: &str| {
-        let end = end.trim().trim_start_matches('=').trim();
-        end.contains("{{") || end.parse::<i64>().is_ok()
-    };
-    let is_range = text
-        .split_once("..")
-        .is_some_and(|(from, to)| is_bound(from) && is_bound(to));
-    let takes_numbers = matches!(kind, None | Some(ParamKind::Int { .. }));
-    if is_range && takes_numbers {
-        Some("a range")
-    } else if template::has_holes(text) {
-        Some("an expression")
-    } else {
-        None
-    }
 }
 
 fn value_of_kind(node: &Node<'_>, kind: &ParamKind, faults: &mut Faults) -> Checked<Value> {

@@ -101,12 +101,18 @@ pub struct VariantPlaces {
 
 /// Reads a grid file. `base` is the absolute folder of the file: relative paths
 /// are joined to it and never looked at. `profiles` are the kinds of servers
-/// that there are; one without parameters takes `command`.
+/// that there are; one without parameters takes `command`. `cores` says how many
+/// CPUs the server gets with what `[host]` asks for.
 ///
 /// # Errors
 /// All faults that were found, at least one, in the order of the text. A text
 /// that is not TOML gives only the faults of its syntax.
-pub fn read(text: &str, base: &Path, profiles: &[Profile]) -> Result<GridFile, Vec<GridFault>> {
+pub fn read(
+    text: &str,
+    base: &Path,
+    profiles: &[Profile],
+    cores: &dyn Fn(&HostRequest) -> usize,
+) -> Result<GridFile, Vec<GridFault>> {
     let (tree, errors) = DeTable::parse_recoverable(text);
     // The parser recovers by guessing, so later errors may only follow from the
     // first.
@@ -119,7 +125,7 @@ pub fn read(text: &str, base: &Path, profiles: &[Profile]) -> Result<GridFile, V
     let mut root = Table::root(tree.get_ref(), defaults.get_ref(), text.len());
     let known = Known { base, profiles };
     root.check_keys(&KEYS, &mut faults);
-    match grid_file(&root, &known, &mut faults) {
+    match grid_file(&root, &known, cores, &mut faults) {
         Ok(file) if faults.is_empty() => Ok(file),
         _ => Err(faults.into_sorted()),
     }
@@ -131,7 +137,12 @@ fn syntax(error: &Error, text: &str) -> GridFault {
     GridFault::new(ErrorCode::GridSyntax, &span, message, "here")
 }
 
-fn grid_file(root: &Table<'_>, known: &Known<'_>, faults: &mut Faults) -> Checked<GridFile> {
+fn grid_file(
+    root: &Table<'_>,
+    known: &Known<'_>,
+    cores: &dyn Fn(&HostRequest) -> usize,
+    faults: &mut Faults,
+) -> Checked<GridFile> {
     let name = name(root, faults);
     let servers = server::read_all(root, known, faults);
     let endpoints = endpoint::read_all(root, faults);
@@ -140,7 +151,9 @@ fn grid_file(root: &Table<'_>, known: &Known<'_>, faults: &mut Faults) -> Checke
     let host = goal::host(root, faults);
     let budget = goal::budget(root, faults);
     let servers = servers?;
-    let space = grid::read(root, &servers, faults);
+    // Where [host] is wrong the file is refused, whatever the number.
+    let cores = host.as_ref().map_or(1, cores);
+    let space = grid::read(root, &servers, cores, faults);
     let (endpoints, space) = (endpoints?, space?);
     let (connections, load) = load?;
     let objective = objective(goal?, &endpoints, &space, &servers);

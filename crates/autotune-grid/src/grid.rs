@@ -5,13 +5,14 @@ use std::ops::Range;
 
 use autotune_model::{Configuration, ErrorCode, ParamName, Profile, VariantName};
 
-use crate::axis::{unknown, value};
+use crate::axis::{Reading, unknown, value, values};
+use crate::constraint::{self, DroppedCell, Field};
 use crate::expand::{Axis, FoldedCell, Sheet, expand};
 use crate::fault::{Checked, Faults, GridFault, in_words};
 use crate::scalar::is_variable;
 use crate::server::Server;
 use crate::template;
-use crate::tree::{Node, Table, all, not_supported, quoted};
+use crate::tree::{Node, Table, all};
 
 /// The most cells that a raw grid may have: more could never be measured, and
 /// unfolding them would only fill the memory.
@@ -28,6 +29,8 @@ pub struct Space {
     pub cells: usize,
     /// The cells that were not spelled as they behave, in grid order.
     pub folded: Vec<FoldedCell>,
+    /// The configurations that a constraint left out, in grid order.
+    pub dropped: Vec<DroppedCell>,
     /// The variables of every `command` variant that is in use, in the order of
     /// its labels; empty for a variant whose profile has its own parameters.
     pub variables: Vec<(VariantName, Vec<ParamName>)>,
@@ -44,39 +47,32 @@ struct Baseline<'b, 'a, 'p> {
 pub(crate) fn read(
     root: &Table<'_>,
     servers: &[Server<'_, '_>],
+    cores: usize,
     faults: &mut Faults,
 ) -> Checked<Space> {
-    let grid = grid_table(root, faults)?;
+    let mut grid = grid_table(root, faults)?;
+    let constraints = take_constraints(&mut grid);
     let targets = targets(&grid, servers, faults);
     let baseline = baseline(root, servers, faults);
     let (targets, baseline) = (targets?, baseline?);
     let variables: Vec<(VariantName, Vec<ParamName>)> = servers
         .iter()
         .map(|server| {
-            (
-                server.name.clone(),
-                variables(server, &targets, &grid, baseline.as_ref()),
-            )
+            let of_server = variables(server, &targets, &grid, baseline.as_ref());
+            (server.name.clone(), of_server)
         })
         .collect();
-    let checks = servers
-        .iter()
-        .zip(&variables)
-        .map(|(server, (_, variables))| {
-            let table = match &baseline {
-                _ if is_target(server, &targets) => &grid,
-                Some(baseline) => &baseline.table,
-                None => &grid,
-            };
-            check_texts(server, variables, table, faults)
-        });
-    let texts = all(checks);
+    let texts = all(servers.iter().zip(&variables).map(|(server, (_, names))| {
+        // A variant that is only the baseline has the baseline's variables.
+        let own = baseline.as_ref().filter(|_| !is_target(server, &targets));
+        check_texts(server, names, own.map_or(&grid, |own| &own.table), faults)
+    }));
     let flags = all(targets
         .iter()
         .map(|server| check_flags(server, &grid, faults)));
     let sheets = all(targets
         .iter()
-        .map(|server| sheet(server, servers, &grid, faults)));
+        .map(|server| sheet(server, servers, (&grid, cores), faults)));
     let baseline = baseline
         .map(|baseline| {
             let index = servers
@@ -85,7 +81,7 @@ pub(crate) fn read(
             let order = index.map_or(&[][..], |index| &variables[index].1);
             let first = index == Some(0);
             check_flags(baseline.server, &baseline.table, faults)?;
-            baseline_configuration(&baseline, order, first, faults)
+            baseline_configuration(&baseline, order, (first, cores), faults)
         })
         .transpose();
     let sheets = sheets?;
@@ -99,25 +95,50 @@ pub(crate) fn read(
     texts?;
     flags?;
     let baseline = baseline?;
-    let (configurations, folded) = expand(&sheets);
+    let names = targets
+        .iter()
+        .flat_map(|server| known_names(server, &variables));
+    let field = Field {
+        names: names.collect(),
+        cores,
+    };
+    let kept = constraint::apply(constraints.as_ref(), &field, expand(&sheets), faults)?;
     Ok(Space {
-        configurations,
+        configurations: kept.configurations,
         baseline,
         cells,
-        folded,
+        folded: kept.folded,
+        dropped: kept.dropped,
         variables,
     })
 }
 
+/// What can be named in a constraint on this variant.
+fn known_names(
+    server: &Server<'_, '_>,
+    variables: &[(VariantName, Vec<ParamName>)],
+) -> Vec<String> {
+    let own = server
+        .profile
+        .into_iter()
+        .flat_map(|profile| &profile.params);
+    let of_command = variables.iter().filter(|(name, _)| *name == server.name);
+    own.map(|param| param.name.to_string())
+        .chain(of_command.flat_map(|(_, names)| names.iter().map(ToString::to_string)))
+        .collect()
+}
+
 fn grid_table<'a>(root: &Table<'a>, faults: &mut Faults) -> Checked<Table<'a>> {
-    let mut grid = root
-        .require("grid", "add [grid] with lists of values to try", faults)?
-        .table("[grid]".to_owned(), None, faults)?;
-    if let Some(node) = grid.given("constraints") {
-        faults.add(not_supported(&node.key_span, &quoted(node.key)));
-        grid.nodes.retain(|node| node.key != "constraints");
-    }
-    Ok(grid)
+    root.require("grid", "add [grid] with lists of values to try", faults)?
+        .table("[grid]".to_owned(), None, faults)
+}
+
+/// Takes the constraints out of the grid, so that all that is left but `server`
+/// are parameters.
+fn take_constraints<'a>(grid: &mut Table<'a>) -> Option<Node<'a>> {
+    let constraints = grid.given(constraint::KEY);
+    grid.nodes.retain(|node| node.key != constraint::KEY);
+    constraints
 }
 
 fn too_many(cells: usize, span: &Range<usize>) -> GridFault {
@@ -289,20 +310,25 @@ fn check_flags(server: &Server<'_, '_>, table: &Table<'_>, faults: &mut Faults) 
 fn sheet<'p>(
     server: &Server<'_, 'p>,
     servers: &[Server<'_, '_>],
-    grid: &Table<'_>,
+    (grid, cores): (&Table<'_>, usize),
     faults: &mut Faults,
 ) -> Checked<Sheet<'p>> {
     let profile = server.profile?;
+    let reading = Reading {
+        table: grid,
+        profile,
+        cores,
+    };
     let axes = all(params(grid).map(|node| {
-        let values = match node.value.is_array() {
+        let found = match node.value.is_array() {
             true => node
                 .filled_list(faults)
-                .and_then(|list| all(list.iter().map(|item| value(item, grid, profile, faults)))),
-            false => value(node, grid, profile, faults).map(|value| vec![value]),
+                .and_then(|list| all(list.iter().map(|item| values(item, reading, faults)))),
+            false => values(node, reading, faults).map(|values| vec![values]),
         };
         Ok(Axis {
             name: ParamName::new(node.key),
-            values: values?,
+            values: found?.concat(),
         })
     }));
     Ok(Sheet {
@@ -318,16 +344,21 @@ fn sheet<'p>(
 fn baseline_configuration(
     baseline: &Baseline<'_, '_, '_>,
     order: &[ParamName],
-    first: bool,
+    (first, cores): (bool, usize),
     faults: &mut Faults,
 ) -> Checked<Configuration> {
     let (table, server) = (&baseline.table, baseline.server);
     let profile = server.profile?;
+    let reading = Reading {
+        table,
+        profile,
+        cores,
+    };
     let mut values = all(params(table).map(|node| {
         if profile.takes_any_param() && !order.iter().any(|name| name.as_str() == node.key) {
             return Err(faults.add(unknown(node, table, order.iter().map(ParamName::as_str))));
         }
-        let value = value(node, table, profile, faults)?;
+        let value = value(node, reading, faults)?;
         Ok((ParamName::new(node.key), value))
     }))?;
     // A variable has no default: the command would have a hole without a value.

@@ -21,13 +21,17 @@ mod goal;
 mod load;
 mod server;
 
+mod number;
+
 mod axis;
+mod constraint;
 mod expand;
 mod grid;
 
 mod file;
 mod spelling;
 
+pub use constraint::DroppedCell;
 pub use defaults::DEFAULTS;
 pub use expand::FoldedCell;
 pub use fault::GridFault;

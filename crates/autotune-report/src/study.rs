@@ -59,6 +59,8 @@ pub struct Planned {
     pub cells: usize,
     /// For people: which spellings were folded, and why.
     pub folded: Vec<String>,
+    /// For people: which configurations a constraint left out, and which one.
+    pub dropped: Vec<String>,
 }
 
 /// How a sweep ended.

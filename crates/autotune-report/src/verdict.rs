@@ -113,6 +113,7 @@ struct PlannedRecord<'a> {
     configurations: usize,
     cells: usize,
     folded: &'a [String],
+    dropped: &'a [String],
 }
 
 /// Pairs as an object in their own order.
@@ -176,6 +177,7 @@ fn record<'a>(study: &Study<'a>) -> VerdictRecord<'a> {
             configurations: study.planned.configurations,
             cells: study.planned.cells,
             folded: &study.planned.folded,
+            dropped: &study.planned.dropped,
         },
         configurations: configuration::all(study),
         host: Pairs(&study.host.facts),

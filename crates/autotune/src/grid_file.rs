@@ -3,10 +3,11 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use autotune_grid::{GridFault, GridFile};
+use autotune_grid::{GridFault, GridFile, HostRequest};
 use autotune_model::{Configuration, ErrorCode, Profile, VariantName};
 
 use crate::failure::Failure;
+use crate::placement;
 
 /// A grid file and what it was read from.
 #[derive(Debug)]
@@ -45,7 +46,9 @@ pub(crate) fn load(path: &Path) -> Result<Grid, Failure> {
             .hint("autotune sweep takes the path of a grid file, such as grids/quickstart.toml")
     };
     let text = std::fs::read_to_string(path).map_err(cannot)?;
-    let grid = parse(path, &text, &folder_of(path).map_err(cannot)?)?;
+    // Where the wanted CPUs are not there, placing them is a fault of its own.
+    let cores = |host: &HostRequest| placement::place(host).map_or(1, |placement| placement.cores);
+    let grid = parse(path, &text, &folder_of(path).map_err(cannot)?, &cores)?;
     let faults = missing_paths(&grid.file);
     if faults.is_empty() {
         Ok(grid)
@@ -54,14 +57,14 @@ pub(crate) fn load(path: &Path) -> Result<Grid, Failure> {
     }
 }
 
-/// A grid file from the text that a study was made from; its folders need not be
-/// there any more.
+/// A grid file from the text that a study was made from, for as many CPUs as its
+/// server had; its folders need not be there any more.
 ///
 /// # Errors
 /// When this version of the program cannot read it.
-pub(crate) fn from_text(path: &Path, text: &str) -> Result<Grid, Failure> {
+pub(crate) fn from_text(path: &Path, text: &str, cores: usize) -> Result<Grid, Failure> {
     let folder = folder_of(path).unwrap_or_else(|_| PathBuf::from("/"));
-    parse(path, text, &folder)
+    parse(path, text, &folder, &|_| cores)
 }
 
 fn folder_of(path: &Path) -> std::io::Result<PathBuf> {
@@ -71,10 +74,15 @@ fn folder_of(path: &Path) -> std::io::Result<PathBuf> {
     std::fs::canonicalize(folder.unwrap_or(Path::new(".")))
 }
 
-fn parse(path: &Path, text: &str, folder: &Path) -> Result<Grid, Failure> {
+fn parse(
+    path: &Path,
+    text: &str,
+    folder: &Path,
+    cores: &dyn Fn(&HostRequest) -> usize,
+) -> Result<Grid, Failure> {
     let profiles = autotune_server::profiles();
-    let file =
-        autotune_grid::read(text, folder, &profiles).map_err(|faults| wrong(path, text, faults))?;
+    let file = autotune_grid::read(text, folder, &profiles, cores)
+        .map_err(|faults| wrong(path, text, faults))?;
     let profile = |name: &str| profiles.iter().find(|one| one.name == name).cloned();
     let variants = file
         .variants

@@ -1,6 +1,7 @@
 //! Tests of whole grid files: good ones, broken ones, random ones.
 
 mod broken;
+mod computed;
 mod good;
 mod properties;
 mod spelling;
@@ -199,7 +200,7 @@ fn folds() -> Vec<Fold> {
 }
 
 fn read_text(text: &str) -> Result<GridFile, Vec<GridFault>> {
-    read(text, Path::new("/grids"), &profiles())
+    read(text, Path::new("/grids"), &profiles(), &|_| 4)
 }
 
 /// The file, or a panic that shows the faults.

@@ -195,6 +195,8 @@ pub(crate) fn not_measured(study: &Study<'_>) -> Vec<String> {
     }
     let folded = study.planned.folded.iter();
     lines.extend(folded.map(|folded| format!("Folded: {folded}.")));
+    let dropped = study.planned.dropped.iter();
+    lines.extend(dropped.map(|dropped| format!("Left out by a constraint: {dropped}.")));
     lines
 }
 

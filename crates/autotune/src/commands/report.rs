@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let history = store.load_history(Series::With).map_err(study::failed)?;
     // The text that the study was made from, not what the file says today.
     let path = Path::new(fact(&meta, "grid file").unwrap_or("grid.toml"));
-    let grid = grid_file::from_text(path, &meta.grid_text)?;
+    let grid = grid_file::from_text(path, &meta.grid_text, meta.placement.cores)?;
     let analysis = analyse(&history, &grid.file.objective);
     let ending = ending(&history);
     let folder = database.parent().unwrap_or(Path::new("."));

@@ -234,9 +234,13 @@ fn announce(request: &Request, study: &OpenStudy, budget: Duration) {
     let space = &request.grid.file.space;
     let count = request.grid.configurations().len();
     say(&format!(
-        "{}: {count} configurations ({} cells in the grid{}), budget {}, results in {}",
+        "{}: {count} configurations ({} cells in the grid{}{}), budget {}, results in {}",
         request.grid.file.name,
         space.cells,
+        match space.dropped.len() {
+            0 => String::new(),
+            dropped => format!(", {dropped} left out by constraints"),
+        },
         if space.baseline.is_some() {
             ", and what runs today"
         } else {

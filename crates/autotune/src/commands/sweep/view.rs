@@ -107,10 +107,13 @@ fn planned(grid: &Grid) -> Planned {
             cell.reasons.join("; ")
         )
     });
+    let dropped = grid.file.space.dropped.iter();
+    let dropped = dropped.map(|cell| format!("{}: not {}", cell.configuration, cell.constraint));
     Planned {
         configurations: grid.configurations().len(),
         cells: grid.file.space.cells,
         folded: folded.collect(),
+        dropped: dropped.collect(),
     }
 }
 
