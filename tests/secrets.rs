@@ -47,6 +47,48 @@ fn place(fails_at_once: bool) -> Place {
     place
 }
 
+#[test]
+fn a_secret_header_is_sent_and_shown_nowhere() {
+    if !has_python() {
+        return;
+    }
+    let mut place = waits("40s");
+    let text = grid(
+        &place,
+        "40s",
+        "[2]",
+        ", TOKEN = \"s3cr3t-t0ken-0f-the-app\"",
+    );
+    let endpoint = r#"path = "/"
+method = "POST"
+headers = { Authorization = { from_env = "MY_SECRET", secret = true }, Content-Type = "application/x-www-form-urlencoded" }
+body = "a=1"
+expect = { status = [201] }"#;
+    place.write("grid.toml", &text.replacen("path = \"/\"", endpoint, 1));
+    let words = ["trial", "grid.toml", "waits:delay_ms=2", "--seconds", "2"];
+    let unset = place.run(&words);
+    unset.assert_code(2);
+    unset.assert_says("the environment has no variable `MY_SECRET`");
+    unset.assert_says("--> grid.toml:16:");
+    place.variable("MY_SECRET", "wrong");
+    let wrong = place.run(&words);
+    wrong.assert_code(4);
+    assert!(
+        wrong.stdout.contains("answered 403, expected 201"),
+        "{wrong}"
+    );
+    assert!(wrong.stdout.contains("asked with (secret)"), "{wrong}");
+    place.variable("MY_SECRET", SECRET);
+    let done = place.run(&words);
+    // A machine that is too busy to measure gives 5; the requests were right.
+    assert!([0, 5].map(Some).contains(&done.code), "{done}");
+    assert!(!done.stdout.contains("x status"), "{done}");
+    assert!(
+        !done.stdout.contains(SECRET) && !done.stderr.contains(SECRET),
+        "{done}"
+    );
+}
+
 fn assert_hidden(place: &Place, printed: &[&str]) {
     for text in printed {
         assert!(!text.contains(SECRET), "{text}");

@@ -48,6 +48,15 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_POST(self):
+        """Good is only the form a=1 from whoever knows TOKEN."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        print("asked with", self.headers["Authorization"], flush=True)
+        known = self.headers["Authorization"] == os.environ.get("TOKEN")
+        self.send_response(201 if known and body == b"a=1" else 403)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def log_message(self, *_):
         pass
 

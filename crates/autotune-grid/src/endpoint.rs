@@ -1,14 +1,20 @@
 //! `[[endpoint]]`: what is asked of the app, and what a good answer is.
 
-use autotune_model::{Endpoint, EndpointName, ErrorCode, Expect};
+use std::ops::Range;
 
+use autotune_model::{Endpoint, EndpointName, ErrorCode, Expect, Method};
+
+use crate::environment;
 use crate::fault::{Checked, Faults, GridFault};
+use crate::message;
 use crate::template;
 use crate::tree::{Keys, Node, Table, all};
 
 const KEYS: Keys<'_> = Keys {
-    known: &["name", "path", "weight", "expect"],
-    planned: &["method", "headers", "body"],
+    known: &[
+        "name", "method", "path", "headers", "body", "weight", "expect",
+    ],
+    planned: &[],
 };
 const EXPECT_KEYS: Keys<'_> = Keys {
     known: &["status", "contains"],
@@ -49,13 +55,23 @@ fn endpoint(table: &Table<'_>, faults: &mut Faults) -> Checked<Endpoint> {
     let path = table
         .require("path", "for example path = \"/report\"", faults)
         .and_then(|node| path(&node, faults));
+    let method = table
+        .require("method", "for example method = \"POST\"", faults)
+        .and_then(|node| node.choice(&Method::ALL.map(|one| (one.as_str(), one)), faults));
+    let headers = message::headers(table, faults);
+    let body = message::body(table, faults);
+    let (headers, body) = (headers?, body?);
+    message::check_fits(table, (method?, &headers, body.is_some()), faults)?;
     let weight = table
         .require("weight", "for example weight = 1", faults)
         .and_then(|node| node.positive(faults));
     let expect = expect(table, faults);
     Ok(Endpoint {
         name: EndpointName::new(name?),
+        method: method?,
         path: path?,
+        headers,
+        body,
         weight: weight?,
         expect: expect?,
     })
@@ -89,6 +105,26 @@ fn names_are_unique(tables: &[Table<'_>], faults: &mut Faults) -> Checked<()> {
         seen.push(name);
     }
     result
+}
+
+/// The values of `from_env` in headers and bodies with their places.
+pub(crate) fn from_env_places(root: &Table<'_>) -> Vec<(String, Range<usize>)> {
+    let node = root.given("endpoint");
+    let tables = node
+        .iter()
+        .filter_map(|node| node.value.as_array())
+        .flatten();
+    let values = tables.flat_map(|table| {
+        let table = table.get_ref();
+        let headers = table
+            .get("headers")
+            .and_then(|headers| headers.get_ref().as_table());
+        let headers = headers.into_iter().flat_map(|headers| headers.values());
+        headers
+            .chain(table.get("body"))
+            .map(|value| value.get_ref())
+    });
+    environment::from_env_places(values)
 }
 
 /// Goes into the request line as it is, so it may hold only what can stand

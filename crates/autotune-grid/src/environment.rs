@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use autotune_model::{EnvValue, ErrorCode, Profile};
+use toml::de::{DeTable, DeValue};
 
 use crate::fault::{Checked, Faults, GridFault};
 use crate::template::{Filled, Holed};
@@ -25,7 +26,9 @@ pub(crate) fn read<'a>(
     let Some(node) = server.given("env") else {
         return Ok(Vec::new());
     };
-    let env = node.table("`env`".to_owned(), server.defaults_of("env"), faults)?;
+    // All values share their defaults.
+    let defaults = server.defaults_of("env");
+    let env = node.table("`env`".to_owned(), defaults, faults)?;
     // Only a command has no other way to be told its variables.
     let filled = match profile.takes_any_param() {
         true => Filled::PerConfiguration,
@@ -34,7 +37,7 @@ pub(crate) fn read<'a>(
     all(env.nodes.iter().map(|node| {
         name(node, profile, faults)?;
         let value = if node.value.is_table() {
-            from_env(node, &env, faults)?
+            from_env(node, defaults, faults)?
         } else if node.value.is_str() {
             let text = node.text(faults)?.to_owned();
             texts.push(Holed {
@@ -50,18 +53,26 @@ pub(crate) fn read<'a>(
     }))
 }
 
-/// The values of `from_env` with their places, whether or not they are right.
-pub(crate) fn from_env_places(server: &Table<'_>) -> Vec<(String, Range<usize>)> {
-    let env = server.given("env");
-    let values = env.and_then(|env| Some(env.value.as_table()?.values()));
+/// The values of `from_env` among these with their places, whether or not they
+/// are right, in the order of the text.
+pub(crate) fn from_env_places<'v, 'a: 'v>(
+    values: impl Iterator<Item = &'v DeValue<'a>>,
+) -> Vec<(String, Range<usize>)> {
     let mut places: Vec<(String, Range<usize>)> = values
-        .into_iter()
-        .flatten()
-        .filter_map(|value| value.get_ref().get("from_env"))
+        .filter_map(|value| value.get("from_env"))
         .filter_map(|from| Some((from.get_ref().as_str()?.to_owned(), from.span())))
         .collect();
     places.sort_by_key(|(_, span)| span.start);
     places
+}
+
+/// The same for `env` of a server.
+pub(crate) fn places_in(server: &Table<'_>) -> Vec<(String, Range<usize>)> {
+    let env = server.given("env");
+    let values = env
+        .as_ref()
+        .and_then(|env| Some(env.value.as_table()?.values()));
+    from_env_places(values.into_iter().flatten().map(|value| value.get_ref()))
 }
 
 fn name(node: &Node<'_>, profile: &Profile, faults: &mut Faults) -> Checked<()> {
@@ -80,9 +91,13 @@ fn name(node: &Node<'_>, profile: &Profile, faults: &mut Faults) -> Checked<()> 
     Ok(())
 }
 
-fn from_env<'a>(node: &Node<'a>, env: &Table<'a>, faults: &mut Faults) -> Checked<EnvValue> {
-    let mut table = node.table(format!("`{}`", node.key), None, faults)?;
-    table.inherit(env);
+/// `{ from_env = "NAME", secret = true }`.
+pub(crate) fn from_env<'a>(
+    node: &Node<'a>,
+    defaults: Option<&'a DeTable<'a>>,
+    faults: &mut Faults,
+) -> Checked<EnvValue> {
+    let mut table = node.table(format!("`{}`", node.key), defaults, faults)?;
     table.check_keys(&FROM_ENV_KEYS, faults);
     let hint = "the variable to take: from_env = \"NAME\"";
     let name = table

@@ -76,14 +76,15 @@ impl Faults {
     }
 }
 
-/// The name that was probably meant.
+/// The name that was probably meant, in whatever case.
 pub(crate) fn likely<'n>(
     given: &str,
     allowed: impl IntoIterator<Item = &'n str>,
 ) -> Option<&'n str> {
+    let given = given.to_lowercase();
     allowed
         .into_iter()
-        .map(|name| (strsim::jaro_winkler(given, name), name))
+        .map(|name| (strsim::jaro_winkler(&given, &name.to_lowercase()), name))
         .filter(|(likeness, _)| *likeness > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)

@@ -75,6 +75,8 @@ pub struct HostRequest {
 pub struct Places {
     /// One for each variant, in the same order.
     pub variants: Vec<VariantPlaces>,
+    /// The values of `from_env` in endpoints, in the order of the text.
+    pub endpoints_from_env: Vec<(String, Range<usize>)>,
 }
 
 /// Where one variant names what only the program can look at. `None` where the
@@ -159,6 +161,7 @@ fn grid_file(
     let objective = objective(goal?, &endpoints, &space, &servers);
     let places = Places {
         variants: servers.iter().map(|server| server.places.clone()).collect(),
+        endpoints_from_env: endpoint::from_env_places(root),
     };
     Ok(GridFile {
         name: name?,

@@ -19,6 +19,7 @@ mod endpoint;
 mod environment;
 mod goal;
 mod load;
+mod message;
 mod server;
 
 mod number;

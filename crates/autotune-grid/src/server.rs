@@ -139,7 +139,7 @@ fn server<'a, 'p>(
             fixture: place("fixture"),
             setup: place("setup"),
             command: place("command"),
-            from_env: environment::from_env_places(&table),
+            from_env: environment::places_in(&table),
         },
     }
 }

@@ -145,11 +145,6 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Takes over the defaults of another table: all values of `env` share theirs.
-    pub(crate) fn inherit(&mut self, other: &Table<'a>) {
-        self.defaults = other.defaults;
-    }
-
     /// The defaults of a table below this one.
     pub(crate) fn defaults_of(&self, key: &str) -> Option<&'a DeTable<'a>> {
         self.defaults?.get(key)?.get_ref().as_table()

@@ -74,6 +74,14 @@ pub enum LoadError {
         /// Its path.
         path: String,
     },
+    /// A header or body that cannot be sent.
+    #[error("endpoint {endpoint}: {what} cannot be sent as it is")]
+    Message {
+        /// Which endpoint.
+        endpoint: EndpointName,
+        /// `header X-Team` or `body`.
+        what: String,
+    },
     /// A host that cannot stand in a header.
     #[error("host {host:?} cannot be sent in a header")]
     Host {
@@ -120,6 +128,12 @@ impl LoadPlan {
                     weight: endpoint.weight,
                 });
             }
+            if let Some(what) = unsendable(endpoint) {
+                return Err(LoadError::Message {
+                    endpoint: endpoint.name.clone(),
+                    what,
+                });
+            }
             if !endpoint.path.starts_with('/') || !printable(&endpoint.path) {
                 return Err(LoadError::Path {
                     endpoint: endpoint.name.clone(),
@@ -153,6 +167,18 @@ impl LoadPlan {
     }
 }
 
+/// The header, or the body, that was not taken out of the environment, or that
+/// would end the header and begin another one.
+fn unsendable(endpoint: &Endpoint) -> Option<String> {
+    let is_line = |text: &str| !text.contains(['\r', '\n', '\0']);
+    let mut headers = endpoint.headers.iter();
+    let bad = headers.find(|(name, value)| !is_line(name) || !value.known().is_some_and(is_line));
+    let body = endpoint.body.as_ref();
+    let bad_body = body.is_some_and(|body| body.known().is_none());
+    bad.map(|(name, _)| format!("header {}", name.escape_debug()))
+        .or_else(|| bad_body.then(|| "body".to_owned()))
+}
+
 /// In nanoseconds; 584 years at most.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
@@ -160,20 +186,12 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use autotune_model::{Arrivals, Expect, Rate, Users};
+    use autotune_model::{Arrivals, EnvValue, Rate, Users};
 
     use super::*;
 
     pub(crate) fn endpoint(name: &str) -> Endpoint {
-        Endpoint {
-            name: EndpointName::new(name),
-            path: format!("/{name}"),
-            weight: 1.0,
-            expect: Expect {
-                status: vec![200],
-                contains: None,
-            },
-        }
+        Endpoint::get(name, &format!("/{name}"))
     }
 
     pub(crate) fn plan() -> LoadPlan {
@@ -223,6 +241,17 @@ pub(crate) mod tests {
             |plan| plan.endpoints[0].path = "/a\r\nX: y".to_owned(),
             "path",
         );
+        let header = |name: &str, value: &str| {
+            let header = (name.to_owned(), EnvValue::Text(value.to_owned()));
+            move |plan: &mut LoadPlan| plan.endpoints[0].headers.push(header)
+        };
+        check(header("X-A", "1\r\nX-B: 2"), "header X-A cannot");
+        check(header("X-A\r\n", "1"), "header X-A\\r\\n cannot");
+        let from_env = EnvValue::FromEnv {
+            name: "BODY".to_owned(),
+            secret: false,
+        };
+        check(|plan| plan.endpoints[0].body = Some(from_env), "body");
         check(|plan| plan.host_header = "a\r\nX: y".to_owned(), "host");
         check(|plan| plan.length = Duration::ZERO, "no length");
         check(|plan| plan.timeout = Duration::ZERO, "no timeout");

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::secret::Secret;
+use crate::server::EnvValue;
+
 /// The name of an endpoint, as in `name = "api_1"`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EndpointName(String);
@@ -29,12 +32,130 @@ impl fmt::Display for EndpointName {
 pub struct Endpoint {
     /// Unique within a grid file.
     pub name: EndpointName,
+    /// How it is asked.
+    pub method: Method,
     /// Path and query, beginning with a slash.
     pub path: String,
+    /// Further headers, in the order of the grid file; no name twice, in whatever
+    /// case.
+    pub headers: Vec<(String, EnvValue)>,
+    /// What is sent with it; never with a method that has no body.
+    pub body: Option<EnvValue>,
     /// Share of the traffic, and weight in the objective; above zero.
     pub weight: f64,
     /// What makes an answer good.
     pub expect: Expect,
+}
+
+/// The method of a request (RFC 9110, section 9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// Reads; takes no body here.
+    #[default]
+    Get,
+    /// Asks what is allowed; takes no body here.
+    Options,
+    /// Does something, each time anew.
+    Post,
+    /// Replaces.
+    Put,
+    /// Changes a part.
+    Patch,
+    /// Removes.
+    Delete,
+}
+
+impl Method {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Get,
+        Self::Options,
+        Self::Post,
+        Self::Put,
+        Self::Patch,
+        Self::Delete,
+    ];
+
+    /// As in the request line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Options => "OPTIONS",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    /// Whether asking twice is as good as asking once, so that a request may be
+    /// sent again when nobody knows whether it arrived (RFC 9110, 9.2.2).
+    pub fn is_idempotent(self) -> bool {
+        !matches!(self, Self::Post | Self::Patch)
+    }
+
+    /// Whether a request with this method may have a body.
+    pub fn takes_body(self) -> bool {
+        !matches!(self, Self::Get | Self::Options)
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Endpoint {
+    /// A plain GET of a path, where 200 is good.
+    pub fn get(name: &str, path: &str) -> Self {
+        Self {
+            name: EndpointName::new(name),
+            method: Method::Get,
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: None,
+            weight: 1.0,
+            expect: Expect {
+                status: vec![200],
+                contains: None,
+            },
+        }
+    }
+
+    /// Takes the values that come from the environment out of it.
+    ///
+    /// # Errors
+    /// The name of a variable that is not there.
+    pub fn resolve<'e>(
+        mut self,
+        variable: impl Fn(&str) -> Option<&'e str>,
+    ) -> Result<Self, String> {
+        let values = self.headers.iter_mut().map(|(_, value)| value);
+        for value in values.chain(&mut self.body) {
+            if let EnvValue::FromEnv { name, secret } = value {
+                let text = variable(name).ok_or_else(|| name.clone())?.to_owned();
+                *value = match secret {
+                    true => EnvValue::Secret(Secret::new(text)),
+                    false => EnvValue::Text(text),
+                };
+            }
+        }
+        Ok(self)
+    }
+
+    /// What must reach neither store, log nor report.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let values = self
+            .headers
+            .iter()
+            .map(|(_, value)| value)
+            .chain(&self.body);
+        values.filter_map(|value| match value {
+            EnvValue::Secret(secret) => Some(secret.expose().as_str()),
+            EnvValue::Text(_) | EnvValue::FromEnv { .. } => None,
+        })
+    }
 }
 
 /// What makes an answer good. The grid file defines success.
@@ -62,5 +183,36 @@ impl ConnectionPolicy {
             Self::KeepAlive => "keep-alive",
             Self::PerRequest => "per-request",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_taken_out_of_the_environment_and_secrets_kept() {
+        let from = |name: &str, secret| EnvValue::FromEnv {
+            name: name.to_owned(),
+            secret,
+        };
+        let endpoint = Endpoint {
+            headers: vec![
+                ("Authorization".to_owned(), from("TOKEN", true)),
+                ("X-Team".to_owned(), from("TEAM", false)),
+            ],
+            body: Some(from("BODY", true)),
+            ..Endpoint::get("a", "/a")
+        };
+        let all = |name: &str| {
+            ["TOKEN", "TEAM", "BODY"]
+                .into_iter()
+                .find(|one| *one == name)
+        };
+        let resolved = endpoint.clone().resolve(all).unwrap();
+        assert_eq!(resolved.secrets().collect::<Vec<_>>(), ["TOKEN", "BODY"]);
+        assert_eq!(resolved.headers[1].1, EnvValue::Text("TEAM".to_owned()));
+        let none = |name: &str| (name == "TOKEN").then_some("x");
+        assert_eq!(endpoint.resolve(none), Err("TEAM".to_owned()));
     }
 }

@@ -25,7 +25,7 @@ pub mod value;
 
 pub use code::ErrorCode;
 pub use configuration::{Configuration, Label};
-pub use endpoint::{ConnectionPolicy, Endpoint, EndpointName, Expect};
+pub use endpoint::{ConnectionPolicy, Endpoint, EndpointName, Expect, Method};
 pub use histogram::{Histogram, SparseHistogram};
 pub use history::{Decision, DecisionKind, History, StopReason};
 pub use host::{CpuPlacement, CpuSet, HostFacts};

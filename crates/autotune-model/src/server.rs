@@ -42,7 +42,8 @@ pub struct ServerVariant {
     pub stop: Option<String>,
 }
 
-/// The value of an environment variable.
+/// A text that the grid file gives or takes from the environment: the value of
+/// an environment variable, of a header, or a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EnvValue {
     /// A text, with holes.
@@ -56,4 +57,15 @@ pub enum EnvValue {
     },
     /// A value that was taken in and is secret.
     Secret(Secret<String>),
+}
+
+impl EnvValue {
+    /// The text, where it needs not be taken from the environment first.
+    pub fn known(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Secret(secret) => Some(secret.expose()),
+            Self::FromEnv { .. } => None,
+        }
+    }
 }

@@ -14,7 +14,7 @@ use autotune_analysis::{
 };
 use autotune_model::{
     Accept, Arrivals, Bytes, ConfigFile, Configuration, ConnectionPolicy, CpuPlacement, CpuSet,
-    Decision, DecisionKind, Endpoint, EndpointName, Expect, History, HostFacts, LoadShape, Metric,
+    Decision, DecisionKind, Endpoint, EndpointName, History, HostFacts, LoadShape, Metric,
     Objective, Over, Param, ParamKind, ParamName, Profile, Quantile, Rate, Recycling, Share,
     StopReason, Value, VariantName,
 };
@@ -313,15 +313,7 @@ fn profile() -> Profile {
 
 fn endpoints() -> Vec<Endpoint> {
     trials::ENDPOINTS
-        .map(|(name, _)| Endpoint {
-            name: EndpointName::new(name),
-            path: format!("/{name}"),
-            weight: 1.0,
-            expect: Expect {
-                status: vec![200],
-                contains: None,
-            },
-        })
+        .map(|(name, _)| Endpoint::get(name, &format!("/{name}")))
         .to_vec()
 }
 

@@ -144,13 +144,11 @@ mod tests {
 
     fn check(status: u16, location: Option<&str>, body: &str) -> Option<String> {
         let endpoint = Endpoint {
-            name: EndpointName::new("a"),
-            path: "/a".to_owned(),
-            weight: 1.0,
             expect: Expect {
                 status: vec![200, 201],
                 contains: Some("total".to_owned()),
             },
+            ..Endpoint::get("a", "/a")
         };
         let answer = Answer {
             status,

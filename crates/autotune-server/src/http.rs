@@ -4,6 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use autotune_model::{Endpoint, Method};
+use reqwest::RequestBuilder;
 use reqwest::header::LOCATION;
 use reqwest::redirect::Policy;
 use tokio::time::{Instant, sleep};
@@ -98,26 +100,30 @@ impl Http {
         timeout: Duration,
     ) -> Result<Answer, HttpError> {
         let url = format!("http://{address}{path}");
-        let asked = self.ask(&url, timeout).await;
+        let asked = ask(self.client.get(&url).timeout(timeout)).await;
         asked.map_err(|source| HttpError::NoAnswer { url, source })
     }
 
-    async fn ask(&self, url: &str, timeout: Duration) -> Result<Answer, reqwest::Error> {
-        let mut response = self.client.get(url).timeout(timeout).send().await?;
-        let location = response.headers().get(LOCATION);
-        let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            body.extend_from_slice(&chunk);
-            if body.len() > BODY_LIMIT_BYTES {
-                break;
-            }
+    /// Asks an endpoint once, as the load will: with its method, headers and body.
+    ///
+    /// # Errors
+    /// When no whole answer comes within the timeout.
+    pub async fn endpoint(
+        &self,
+        address: SocketAddr,
+        endpoint: &Endpoint,
+        timeout: Duration,
+    ) -> Result<Answer, HttpError> {
+        let url = format!("http://{address}{}", endpoint.path);
+        let mut request = self.client.request(method(endpoint.method), &url);
+        for (name, value) in &endpoint.headers {
+            request = request.header(name, value.known().unwrap_or_default());
         }
-        Ok(Answer {
-            status: response.status().as_u16(),
-            location,
-            body,
-        })
+        if let Some(body) = &endpoint.body {
+            request = request.body(body.known().unwrap_or_default().to_owned());
+        }
+        let asked = ask(request.timeout(timeout)).await;
+        asked.map_err(|source| HttpError::NoAnswer { url, source })
     }
 
     /// Asks again and again until the server answers. Can be dropped at any
@@ -153,9 +159,39 @@ impl Http {
     }
 }
 
+async fn ask(request: RequestBuilder) -> Result<Answer, reqwest::Error> {
+    let mut response = request.send().await?;
+    let location = response.headers().get(LOCATION);
+    let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > BODY_LIMIT_BYTES {
+            break;
+        }
+    }
+    Ok(Answer {
+        status: response.status().as_u16(),
+        location,
+        body,
+    })
+}
+
+fn method(method: Method) -> reqwest::Method {
+    match method {
+        Method::Get => reqwest::Method::GET,
+        Method::Options => reqwest::Method::OPTIONS,
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+        Method::Patch => reqwest::Method::PATCH,
+        Method::Delete => reqwest::Method::DELETE,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use autotune_model::EnvValue;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -208,5 +244,47 @@ mod tests {
         let limit = Duration::from_millis(30);
         let readiness = http.until_ready(address, "/x", limit).await;
         assert!(matches!(readiness, Readiness::NoAnswer { last: Some(_) }));
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_is_asked_as_the_load_asks_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let task = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"a=1") {
+                let read = stream.read_buf(&mut seen).await.expect("a request");
+                assert_ne!(read, 0, "{}", String::from_utf8_lossy(&seen));
+            }
+            let answer = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(answer).await.expect("written");
+            String::from_utf8(seen).expect("text").to_ascii_lowercase()
+        });
+        let text = |text: &str| EnvValue::Text(text.to_owned());
+        let endpoint = Endpoint {
+            method: Method::Post,
+            headers: vec![
+                (
+                    "Content-Type".to_owned(),
+                    text("application/x-www-form-urlencoded"),
+                ),
+                ("Host".to_owned(), text("shop.example")),
+            ],
+            body: Some(text("a=1")),
+            ..Endpoint::get("buy", "/x")
+        };
+        let http = Http::new().expect("a client");
+        let answer = http.endpoint(address, &endpoint, LIMIT).await;
+        assert_eq!(answer.expect("an answer").status, 201);
+        let seen = task.await.expect("asked once");
+        assert!(seen.starts_with("post /x http/1.1\r\n"), "{seen}");
+        for line in [
+            "content-type: application/x-www-form-urlencoded",
+            "host: shop.example",
+            "content-length: 3",
+        ] {
+            assert!(seen.contains(&format!("\r\n{line}\r\n")), "{seen}");
+        }
     }
 }

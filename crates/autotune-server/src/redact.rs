@@ -31,6 +31,12 @@ impl Redactor {
         }
     }
 
+    /// Knows these secrets as well.
+    pub fn with<'a>(&'a self, secrets: impl IntoIterator<Item = &'a str>) -> Self {
+        let own = self.secrets.iter().map(|secret| secret.expose().as_str());
+        Self::new(own.chain(secrets))
+    }
+
     /// The text without the secrets.
     pub fn clean(&self, text: &str) -> String {
         let mut clean = text.to_owned();
@@ -64,6 +70,12 @@ mod tests {
         check(&["ab", "abc"], "abc ab", "(secret) (secret)");
         check(&["", " "], "a b", "a b");
         check(&[], "nothing", "nothing");
+    }
+
+    #[test]
+    fn more_secrets_can_be_added() {
+        let more = Redactor::new(["abc"]).with(["abcd", "x"]);
+        assert_eq!(more.clean("abcd x abc"), "(secret) (secret) (secret)");
     }
 
     #[test]

@@ -147,6 +147,7 @@ impl<'a> Session<'a> {
             sample_every: Some(SAMPLE_EVERY),
             origin_monotonic_ns: origin_ns,
         };
+        let secrets = trials.context.endpoints.iter().flat_map(Endpoint::secrets);
         let launched = Instant::now();
         let supervised = match Supervised::launch(&launch).await {
             Ok(supervised) => supervised,
@@ -157,7 +158,7 @@ impl<'a> Session<'a> {
             prepared,
             supervised,
             folder,
-            redactor: command.redactor,
+            redactor: command.redactor.with(secrets),
             address,
             origin_ns,
             launched,
@@ -194,9 +195,7 @@ impl<'a> Session<'a> {
             }
         }
         for endpoint in asking.endpoints {
-            let question = asking
-                .http
-                .get(self.address, &endpoint.path, asking.timeout);
+            let question = asking.http.endpoint(self.address, endpoint, asking.timeout);
             let answer = self.watch(stop, question).await?;
             self.judge(endpoint, answer)?;
             self.sample(stop).await?;

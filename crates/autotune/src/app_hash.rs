@@ -74,12 +74,20 @@ pub(crate) fn identity(grid: &Grid) -> Result<String, Failure> {
     for endpoint in &grid.file.endpoints {
         feed.texts([
             endpoint.name.as_str(),
+            endpoint.method.as_str(),
             &endpoint.path,
             &endpoint.weight.to_string(),
         ]);
         let statuses: Vec<String> = endpoint.expect.status.iter().map(u16::to_string).collect();
         feed.texts(statuses.iter().map(String::as_str));
         feed.texts(endpoint.expect.contains.as_deref());
+        for (name, value) in &endpoint.headers {
+            feed_value(&mut feed, name, value);
+        }
+        if let Some(body) = &endpoint.body {
+            feed_value(&mut feed, "body", body);
+        }
+        feed.text("end");
     }
     let load = match grid.file.load {
         LoadShape::Open { rate, arrivals } => format!("open {} {arrivals:?}", rate.get()),
@@ -114,12 +122,16 @@ fn feed_variant(feed: &mut Feed, variant: &ServerVariant) {
             .chain(variant.stop.as_deref()),
     );
     for (name, value) in &variant.env {
-        match value {
-            EnvValue::Text(text) => feed.texts([name.as_str(), text]),
-            EnvValue::FromEnv { name: from, .. } => feed.texts([name.as_str(), from]),
-            // Neither the secret nor a hash of it may be stored.
-            EnvValue::Secret(_) => feed.texts([name.as_str()]),
-        }
+        feed_value(feed, name, value);
+    }
+}
+
+fn feed_value(feed: &mut Feed, name: &str, value: &EnvValue) {
+    match value {
+        EnvValue::Text(text) => feed.texts([name, text]),
+        EnvValue::FromEnv { name: from, .. } => feed.texts([name, from]),
+        // Neither the secret nor a hash of it may be stored.
+        EnvValue::Secret(_) => feed.texts([name]),
     }
 }
 

@@ -1,10 +1,11 @@
 //! The grid file from disk: read, checked, its folders looked at.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use autotune_grid::{GridFault, GridFile, HostRequest};
-use autotune_model::{Configuration, ErrorCode, Profile, VariantName};
+use autotune_model::{Configuration, Endpoint, ErrorCode, Profile, VariantName};
 
 use crate::failure::Failure;
 use crate::placement;
@@ -48,13 +49,14 @@ pub(crate) fn load(path: &Path) -> Result<Grid, Failure> {
     let text = std::fs::read_to_string(path).map_err(cannot)?;
     // Where the wanted CPUs are not there, placing them is a fault of its own.
     let cores = |host: &HostRequest| placement::place(host).map_or(1, |placement| placement.cores);
-    let grid = parse(path, &text, &folder_of(path).map_err(cannot)?, &cores)?;
-    let faults = missing_paths(&grid.file);
-    if faults.is_empty() {
-        Ok(grid)
-    } else {
-        Err(wrong(path, &text, faults))
+    let mut grid = parse(path, &text, &folder_of(path).map_err(cannot)?, &cores)?;
+    let mut faults = missing_paths(&grid.file);
+    let endpoints = take_variables(&grid.file, &mut faults);
+    if !faults.is_empty() {
+        return Err(wrong(path, &text, faults));
     }
+    grid.file.endpoints = endpoints;
+    Ok(grid)
 }
 
 /// A grid file from the text that a study was made from, for as many CPUs as its
@@ -121,6 +123,34 @@ fn missing_paths(file: &GridFile) -> Vec<GridFault> {
         }
     }
     faults
+}
+
+/// The endpoints with what they take from the environment. A fault for each
+/// variable that is named anywhere in the grid file and is not there.
+fn take_variables(file: &GridFile, faults: &mut Vec<GridFault>) -> Vec<Endpoint> {
+    let variables: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let of_servers = file
+        .places
+        .variants
+        .iter()
+        .flat_map(|places| &places.from_env);
+    for (name, span) in of_servers.chain(&file.places.endpoints_from_env) {
+        if !variables.contains_key(name) {
+            faults.push(GridFault {
+                code: ErrorCode::GridMissing,
+                span: span.clone(),
+                message: format!("the environment has no variable `{name}`"),
+                label: "taken from here".to_owned(),
+                hint: Some(format!("set it where autotune is started: export {name}=…")),
+            });
+        }
+    }
+    let endpoints = file.endpoints.iter().cloned();
+    let taken = endpoints.map(|one| one.resolve(|name| variables.get(name).map(String::as_str)));
+    // A missing one is among the faults.
+    taken.filter_map(Result::ok).collect()
 }
 
 fn missing(key: &str, path: &Path, span: &Range<usize>) -> GridFault {

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use autotune_load::{LoadPlan, run};
-use autotune_model::{
-    Arrivals, ConnectionPolicy, CpuSet, Endpoint, EndpointName, Expect, LoadShape, Rate, Seed,
-};
+use autotune_model::{Arrivals, ConnectionPolicy, CpuSet, Endpoint, LoadShape, Rate, Seed};
 use clap::Parser;
 
 /// Sends requests at a constant rate and prints service times by endpoint
@@ -78,13 +76,5 @@ fn main() -> anyhow::Result<()> {
 
 fn endpoint(text: &str) -> anyhow::Result<Endpoint> {
     let (name, path) = text.split_once('=').context("an endpoint is name=path")?;
-    Ok(Endpoint {
-        name: EndpointName::new(name),
-        path: path.to_owned(),
-        weight: 1.0,
-        expect: Expect {
-            status: vec![200],
-            contains: None,
-        },
-    })
+    Ok(Endpoint::get(name, path))
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use autotune_model::{
-    Accept, Arrivals, ConnectionPolicy, CpuSet, EnvValue, LoadShape, Metric, Over, Quantile, Share,
-    Users,
+    Accept, Arrivals, ConnectionPolicy, CpuSet, EnvValue, LoadShape, Method, Metric, Over,
+    Quantile, Share, Users,
 };
 
 use super::*;
@@ -173,6 +173,8 @@ fn there_is_no_default_without_a_key() {
     paths("", &crate::DEFAULTS.parse().unwrap(), &mut found);
     let expected = [
         "endpoint.expect.status",
+        "endpoint.headers.secret",
+        "endpoint.method",
         "endpoint.weight",
         "host.keep_awake",
         "load.closed.think",
@@ -201,6 +203,31 @@ fn the_default_of_a_value_from_the_environment() {
         secret: false,
     };
     assert_eq!(file.variants[0].env[1].1, expected);
+}
+
+#[test]
+fn method_headers_and_body_arrive() {
+    let keys = "path = \"/\"\nmethod = \"PATCH\"\nbody = '{\"a\": 1}'\n\
+                headers = { Content-Type = \"application/json\", \
+                Authorization = { from_env = \"TOKEN\", secret = true } }";
+    let file = good(&edited(FULL, "path = \"/\"", keys));
+    let home = &file.endpoints[1];
+    let text = |text: &str| EnvValue::Text(text.to_owned());
+    let token = EnvValue::FromEnv {
+        name: "TOKEN".to_owned(),
+        secret: true,
+    };
+    let headers = [
+        ("Content-Type".to_owned(), text("application/json")),
+        ("Authorization".to_owned(), token),
+    ];
+    assert_eq!(home.method, Method::Patch);
+    assert_eq!(home.headers, headers);
+    assert_eq!(home.body, Some(text("{\"a\": 1}")));
+    let taken = &file.places.endpoints_from_env;
+    assert_eq!((taken.len(), taken[0].0.as_str()), (1, "TOKEN"));
+    let plain = &file.endpoints[0];
+    assert_eq!((plain.method, &plain.body), (Method::Get, &None));
 }
 
 #[test]

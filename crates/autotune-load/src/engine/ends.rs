@@ -38,14 +38,15 @@ impl<T: Transport, C: Clock> Engine<'_, T, C> {
 
     /// The connection is gone. A kept one may have been closed by the server
     /// just as the request went out, which is nobody's fault: the request is
-    /// sent again, once, on a fresh connection. It is a GET, so that is safe;
-    /// its time goes on from its first due time.
+    /// sent again, once, on a fresh connection, if asking twice is as good as
+    /// asking once; its time goes on from its first due time.
     pub(super) fn broken(&mut self, id: FlightId, breakage: Breakage) {
         let before = breakage.broken == Broken::BeforeResponse;
         let Some(flight) = self.flights.get_mut(id) else {
             return;
         };
-        if before && breakage.reused && !flight.retried {
+        let request = &self.requests[usize::from(flight.arrival.endpoint)];
+        if before && breakage.reused && !flight.retried && request.is_repeatable {
             flight.retried = true;
             self.watch.retries += 1;
             self.open(id);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use autotune_model::{
     Accounting, Arrivals, ConnectionPolicy, FailureClass, GeneratorVerdict, Histogram, LoadRecord,
-    LoadShape, Rate, Users,
+    LoadShape, Method, Rate, Users,
 };
 
 use crate::plan::LoadPlan;
@@ -311,6 +311,28 @@ fn a_stale_connection_is_retried_once_and_its_time_goes_on() {
     check_time(&record.endpoints[0].service, 1.0, 4_000);
     check_time(&record.endpoints[0].response, 1.0, 4_000);
     check_time(&record.endpoints[0].response, 0.0, 1_000);
+}
+
+#[test]
+fn what_may_have_been_done_is_not_asked_for_again() {
+    let stale = |asked: &Asked| match asked.nth {
+        0 => Reply::good(asked.at_ns + MS),
+        _ => Reply {
+            close_ns: Some(asked.at_ns + 3 * MS),
+            ..Reply::default()
+        },
+    };
+    let mut plan = open(100.0, 1);
+    plan.endpoints[0].method = Method::Post;
+    let (record, seen) = simulate(&plan, Server::new(stale));
+    let total = Accounting {
+        scheduled: 100,
+        completed: 50,
+        failed: 50,
+        ..Accounting::default()
+    };
+    check(&record, total, &[(FailureClass::StaleKeepAlive, 50)]);
+    assert_eq!((record.generator.retries, seen.asked.len()), (0, 100));
 }
 
 #[test]

@@ -20,13 +20,11 @@ pub(crate) fn plan(target: SocketAddr) -> LoadPlan {
         target,
         host_header: "localhost".to_owned(),
         endpoints: vec![Endpoint {
-            name: EndpointName::new("a"),
-            path: "/a".to_owned(),
-            weight: 1.0,
             expect: Expect {
                 status: vec![200],
                 contains: Some("ok".to_owned()),
             },
+            ..Endpoint::get("a", "/a")
         }],
         shape: LoadShape::Open {
             rate: Rate::per_second(200.0).unwrap(),

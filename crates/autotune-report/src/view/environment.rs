@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use autotune_model::MemorySource;
+use autotune_model::{Endpoint, MemorySource, Method};
 
 use crate::conditions;
 use crate::format::percent;
@@ -33,7 +33,8 @@ pub(crate) fn environment(study: &Study<'_>) -> Vec<Pair> {
         pairs.push(Pair::new(
             format!("endpoint {}", endpoint.name),
             format!(
-                "{}, weight {}, good is {}{contains}",
+                "{}{}, weight {}, good is {}{contains}",
+                method(endpoint),
                 endpoint.path,
                 autotune_model::units::trim(endpoint.weight),
                 expected.join(" or ")
@@ -85,4 +86,12 @@ fn isolation(study: &Study<'_>) -> Option<String> {
         .filter(|way| !way.is_empty())
         .collect();
     (!ways.is_empty()).then(|| ways.into_iter().collect::<Vec<_>>().join(", "))
+}
+
+/// What everybody expects need not be said.
+fn method(endpoint: &Endpoint) -> String {
+    match endpoint.method {
+        Method::Get => String::new(),
+        other => format!("{other} "),
+    }
 }

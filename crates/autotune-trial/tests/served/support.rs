@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use autotune_model::{
-    Arrivals, Configuration, ConnectionPolicy, CpuPlacement, Endpoint, EndpointName, EnvValue,
-    Expect, GeneratorVerdict, LoadShape, ParamName, Rate, Seed, ServerVariant, Stage, TrialKey,
-    TrialRecord, TrialSpec, Value, VariantName,
+    Arrivals, Configuration, ConnectionPolicy, CpuPlacement, Endpoint, EnvValue, GeneratorVerdict,
+    LoadShape, ParamName, Rate, Seed, ServerVariant, Stage, TrialKey, TrialRecord, TrialSpec,
+    Value, VariantName,
 };
 use autotune_server::profile;
 use autotune_trial::{TrialContext, TrialEvent, Trials};
@@ -128,15 +128,7 @@ fn text(name: &str, value: &str) -> (String, EnvValue) {
 }
 
 fn endpoint(path: &str) -> Endpoint {
-    Endpoint {
-        name: EndpointName::new(path.trim_start_matches('/')),
-        path: path.to_owned(),
-        weight: 1.0,
-        expect: Expect {
-            status: vec![200],
-            contains: None,
-        },
-    }
+    Endpoint::get(path.trim_start_matches('/'), path)
 }
 
 /// A configuration of the place's server.
