@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use autotune_load::{LoadPlan, run};
 use autotune_model::{
-    Arrivals, ConnectionPolicy, Endpoint, EndpointName, Expect, FailureClass, LoadRecord,
-    LoadShape, Rate, Seed,
+    Arrivals, ConnectionPolicy, Endpoint, Expect, FailureClass, LoadRecord, LoadShape, Rate, Seed,
 };
 use tokio::net::TcpSocket;
 
