@@ -99,7 +99,7 @@ def main():
     configuration = witness.Configuration.canonical(workers, threads, worker_class)
     order = random.Random(1)
     logs = []
-    with witness.Server(plan, configuration) as live:
+    with witness.kept_awake(grid), witness.Server(plan, configuration) as live:
         for pair in range(args.pairs):
             windows = {
                 "k6": lambda: k6_window(plan, live.url, pair),

@@ -21,6 +21,7 @@ within passes: geometric mean and 95 % t-interval on the log scale.
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import math
@@ -118,6 +119,23 @@ def configurations_of(grid):
     if "baseline" in grid:
         cells.append(Configuration.canonical(**{keys[k]: v for k, v in grid["baseline"].items()}))
     return list(dict.fromkeys(cells))
+
+
+@contextlib.contextmanager
+def kept_awake(grid):
+    """CPUs out of their idle states while the `with` lasts, as in a sweep, where that is allowed."""
+    if not grid.get("host", {}).get("keep_awake", True):
+        yield
+        return
+    try:
+        bound = open("/dev/cpu_dma_latency", "wb", buffering=0)
+    except OSError as error:
+        print(f"idle states are as the machine has them: {error}", file=sys.stderr)
+        yield
+        return
+    with bound:
+        bound.write((0).to_bytes(4, sys.byteorder))
+        yield
 
 
 def free_port():
@@ -553,16 +571,8 @@ def stop(_signal, _frame):
     raise KeyboardInterrupt
 
 
-def main():
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    args = arguments()
-    grid = tomllib.loads(args.grid.read_text())
-    plan = plan_of(args, grid)
-    if plan.generator_cpus:
-        os.sched_setaffinity(0, plan.generator_cpus)
-    chosen = [Configuration.canonical(*text.split("/")) for text in args.configurations]
-    chosen = chosen or configurations_of(grid)
+def measure_all(plan, chosen, args):
+    """All launches, pass by pass; those of an unfinished pass are left out."""
     order = random.Random(args.seed)
     launches = []
     try:
@@ -580,6 +590,21 @@ def main():
     except KeyboardInterrupt:
         print("stopped; the unfinished pass is left out", file=sys.stderr)
         launches = [launch for launch in launches if launch.order < number]
+    return launches
+
+
+def main():
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    args = arguments()
+    grid = tomllib.loads(args.grid.read_text())
+    plan = plan_of(args, grid)
+    if plan.generator_cpus:
+        os.sched_setaffinity(0, plan.generator_cpus)
+    chosen = [Configuration.canonical(*text.split("/")) for text in args.configurations]
+    chosen = chosen or configurations_of(grid)
+    with kept_awake(grid):
+        launches = measure_all(plan, chosen, args)
     if not launches:
         sys.exit(130)
     rows = summarise(plan, launches)
