@@ -29,7 +29,7 @@ pub fn analyse(history: &History, objective: &Objective) -> Analysis {
         .map(|one| one.id)
         .collect();
     let complete_blocks = complete_blocks(&arms, &feasible);
-    let alpha = compare::alpha(complete_blocks, moment(history));
+    let alpha = compare::alpha(compare::blocks(history), moment(history));
     let noise = spread(&mut all, &arms, &feasible);
     let field = Field {
         arms: &arms,
@@ -72,7 +72,9 @@ fn moment(history: &History) -> Moment {
         })
         | None => Moment::Underway,
         Some(DecisionKind::Stopped { .. }) => Moment::Ended,
-        Some(DecisionKind::Planned { .. } | DecisionKind::BlockClosed { .. }) => Moment::Underway,
+        Some(
+            DecisionKind::Planned { .. } | DecisionKind::BlockClosed { .. } | DecisionKind::Resumed,
+        ) => Moment::Underway,
     }
 }
 

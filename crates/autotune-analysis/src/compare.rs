@@ -22,9 +22,12 @@
 //! **Looking more than once.** Up to eight blocks a sweep never stops because of
 //! what it saw. After that it may stop at 8, 16, 32, … blocks; each such look
 //! has its own part of alpha, and half is kept for the end, so that all looks
-//! together err with at most alpha.
+//! together err with at most alpha. Somebody who reads a verdict and then raises
+//! the budget because of it looks once more at his own account.
 
-use autotune_model::ConfigId;
+use std::collections::BTreeSet;
+
+use autotune_model::{ConfigId, History, Stage};
 use autotune_stats::PairedDifferences;
 
 use crate::sample::{Arm, Arms, differences};
@@ -32,13 +35,29 @@ use crate::sample::{Arm, Arms, differences};
 /// The error that bound and tie set may have, over all looks: 5 %.
 pub const ALPHA: f64 = 0.05;
 
-/// The first number of complete blocks at which a sweep may stop because the
+/// The first number of blocks at which a sweep may stop because the
 /// question is answered; with fewer the verdict is exploratory.
 pub const FIRST_LOOK: u32 = 8;
 
-/// Whether a sweep may stop after so many complete blocks because of what it saw.
-pub fn is_look(complete_blocks: u32) -> bool {
-    complete_blocks >= FIRST_LOOK && complete_blocks.is_power_of_two()
+/// Whether a sweep may stop after so many [`blocks`] because of what it saw.
+pub fn is_look(blocks: u32) -> bool {
+    blocks >= FIRST_LOOK && blocks.is_power_of_two()
+}
+
+/// The blocks that were begun and not closed: what looks are counted by. It grows
+/// by one when a block begins and falls back only when that one is closed, before
+/// anything was looked at; so each look comes exactly once. The number of
+/// complete blocks would not do, as it changes with who is feasible.
+pub fn blocks(history: &History) -> u32 {
+    let measured = history
+        .trials
+        .iter()
+        .filter(|trial| trial.spec.key.stage == Stage::Measure);
+    let begun: BTreeSet<u32> = measured.map(|trial| trial.spec.key.block).collect();
+    let open = begun
+        .iter()
+        .filter(|block| !history.is_closed(Stage::Measure, **block));
+    u32::try_from(open.count()).unwrap_or(u32::MAX)
 }
 
 /// When an analysis is made, for what it may spend of [`ALPHA`].
@@ -50,16 +69,16 @@ pub enum Moment {
     Ended,
 }
 
-/// The part of [`ALPHA`] that an analysis after so many complete blocks may
+/// The part of [`ALPHA`] that an analysis after so many [`blocks`] may
 /// spend: all of it before the first look; a quarter at the first look, an eighth
 /// at the second and so on; and at any other time what the looks have left.
-pub fn alpha(complete_blocks: u32, moment: Moment) -> f64 {
+pub fn alpha(blocks: u32, moment: Moment) -> f64 {
     let share = |look: u32| ALPHA / f64::from(1u32 << (look + 2));
-    if complete_blocks < FIRST_LOOK {
+    if blocks < FIRST_LOOK {
         return ALPHA;
     }
-    let look = complete_blocks.ilog2() - FIRST_LOOK.ilog2();
-    if moment == Moment::Underway && is_look(complete_blocks) {
+    let look = blocks.ilog2() - FIRST_LOOK.ilog2();
+    if moment == Moment::Underway && is_look(blocks) {
         return share(look);
     }
     ALPHA - (0..=look).map(share).sum::<f64>()
@@ -166,6 +185,8 @@ fn differences_us(own: &Arm<'_>, rival: &Arm<'_>, endpoint: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{configurations, history, sent, trial};
+    use autotune_model::{Decision, DecisionKind};
 
     #[test]
     fn all_looks_together_spend_no_more_than_alpha() {
@@ -183,5 +204,22 @@ mod tests {
         assert_eq!(alpha(5, Moment::Ended), ALPHA);
         assert_eq!(alpha(8, Moment::Underway), ALPHA / 4.0);
         assert!(is_look(8) && !is_look(4) && !is_look(12));
+    }
+
+    #[test]
+    fn looks_are_counted_by_blocks_begun_and_not_closed() {
+        let one = &configurations(1)[0];
+        let endpoints = || vec![sent("a", 20_000, [100, 0])];
+        let mut history = history((0..3).map(|block| trial(one, block, endpoints())).collect());
+        assert_eq!(blocks(&history), 3);
+        let kind = DecisionKind::BlockClosed {
+            stage: Stage::Measure,
+            block: 2,
+        };
+        history.decisions.push(Decision { number: 0, kind });
+        assert_eq!(blocks(&history), 2);
+        // The same block in another stage is another block.
+        history.trials[0].spec.key.stage = Stage::Preflight;
+        assert_eq!(blocks(&history), 1);
     }
 }

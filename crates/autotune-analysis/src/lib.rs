@@ -17,6 +17,8 @@ mod noise;
 pub mod outcome;
 mod recommend;
 mod sample;
+#[cfg(test)]
+mod testing;
 
 pub use analyse::analyse;
 pub use outcome::{

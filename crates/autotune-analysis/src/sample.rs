@@ -38,7 +38,9 @@ pub(crate) fn control(history: &History) -> Option<ConfigId> {
         .iter()
         .find_map(|decision| match decision.kind {
             DecisionKind::Planned { control, .. } => Some(control),
-            DecisionKind::BlockClosed { .. } | DecisionKind::Stopped { .. } => None,
+            DecisionKind::BlockClosed { .. }
+            | DecisionKind::Stopped { .. }
+            | DecisionKind::Resumed => None,
         })
 }
 

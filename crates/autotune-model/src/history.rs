@@ -50,6 +50,9 @@ pub enum DecisionKind {
         /// Why.
         reason: StopReason,
     },
+    /// A study that had ended goes on, as with a larger budget: the end before
+    /// is no longer in force.
+    Resumed,
 }
 
 /// Why a procedure has ended.

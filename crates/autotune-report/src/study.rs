@@ -272,7 +272,9 @@ impl<'a> Study<'a> {
                     warm_up,
                     resolvable_pct,
                 }),
-                DecisionKind::BlockClosed { .. } | DecisionKind::Stopped { .. } => None,
+                DecisionKind::BlockClosed { .. }
+                | DecisionKind::Stopped { .. }
+                | DecisionKind::Resumed => None,
             })
     }
 

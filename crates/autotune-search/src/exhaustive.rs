@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use autotune_analysis::compare::{FIRST_LOOK, is_look};
+use autotune_analysis::compare::{FIRST_LOOK, blocks, is_look};
 use autotune_analysis::{Analysis, VerdictWord};
 use autotune_model::{
     ConfigId, Configuration, DecisionKind, History, Metric, Outcome, Stage, StopReason,
@@ -58,11 +58,11 @@ impl Exhaustive {
         let Some(decided) = decided(history) else {
             return self.preflight(history);
         };
-        let blocks = history
+        let measured = history
             .trials
             .iter()
             .filter(|trial| trial.spec.key.stage == Stage::Measure);
-        let current = blocks.map(|trial| trial.spec.key.block).max();
+        let current = measured.map(|trial| trial.spec.key.block).max();
         if let Some(block) = current
             && !history.is_closed(Stage::Measure, block)
         {
@@ -70,7 +70,7 @@ impl Exhaustive {
             if !left.is_empty() {
                 return self.run_or_stop(history, left);
             }
-            if is_answered(analysis) {
+            if is_answered(history, analysis) {
                 return Next::Done(StopReason::Answered);
             }
         }
@@ -269,17 +269,34 @@ fn decided(history: &History) -> Option<Decided> {
                 control,
                 length: Length { length, warm_up },
             }),
-            DecisionKind::BlockClosed { .. } | DecisionKind::Stopped { .. } => None,
+            DecisionKind::BlockClosed { .. }
+            | DecisionKind::Stopped { .. }
+            | DecisionKind::Resumed => None,
         })
 }
 
-fn is_answered(analysis: &Analysis) -> bool {
+/// Whether the sweep stops because of what it sees after a finished block.
+///
+/// An end for want of budget came after the look at this block, and the analysis
+/// of an ended study may spend more error than a look; so a study that goes on
+/// does not look at the same block again.
+fn is_answered(history: &History, analysis: &Analysis) -> bool {
+    let was_looked_at = history.decisions.last().is_some_and(|last| {
+        matches!(
+            last.kind,
+            DecisionKind::Stopped {
+                reason: StopReason::Budget | StopReason::NothingMeasurable
+            }
+        )
+    });
     let verdict = &analysis.verdict;
     let resolved = matches!(
         verdict.word,
         VerdictWord::Recommended | VerdictWord::KeepCurrent
     );
-    is_look(analysis.complete_blocks) && resolved && verdict.lighter_open.is_empty()
+    let is_confirmed = analysis.complete_blocks >= FIRST_LOOK;
+    let is_final = resolved && is_confirmed && verdict.lighter_open.is_empty();
+    !was_looked_at && is_look(blocks(history)) && is_final
 }
 
 /// CPU time of the server per second of load, in percent of one CPU.

@@ -110,6 +110,10 @@ fn columns_of(kind: &DecisionKind) -> Result<Columns, Fault> {
             reason: Some(StopReason::as_str(*reason)),
             ..Columns::default()
         },
+        DecisionKind::Resumed => Columns {
+            kind: "resumed",
+            ..Columns::default()
+        },
     })
 }
 
@@ -134,6 +138,7 @@ fn kind_of(row: &Row<'_>) -> Result<DecisionKind, Fault> {
             })?;
             Ok(DecisionKind::Stopped { reason })
         }
+        "resumed" => Ok(DecisionKind::Resumed),
         _ => Err(Fault::Unknown {
             what: "kind of decision",
             found: kind,

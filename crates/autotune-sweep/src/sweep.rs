@@ -83,6 +83,7 @@ impl Sweep<'_> {
             let analysis = analyse(&history, self.objective);
             match self.procedure.next(&history, &analysis) {
                 Next::Run(trials) => {
+                    self.resume(&mut history)?;
                     let ended = self
                         .run_trials(&mut history, trials, world, on_event)
                         .await?;
@@ -183,6 +184,15 @@ impl Sweep<'_> {
         self.store.append_decision(&decision)?;
         history.decisions.push(decision);
         Ok(())
+    }
+
+    /// Writes down that a study that had ended goes on.
+    fn resume(&mut self, history: &mut History) -> Result<(), SweepError> {
+        let last = history.decisions.last().map(|last| &last.kind);
+        match last {
+            Some(DecisionKind::Stopped { .. }) => self.decide(history, DecisionKind::Resumed),
+            _ => Ok(()),
+        }
     }
 
     /// Writes down why the procedure ended, once for each end.

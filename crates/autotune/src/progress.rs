@@ -134,7 +134,7 @@ fn decided(kind: &DecisionKind, history: &History) {
                 block + 1
             ));
         }
-        DecisionKind::Stopped { .. } => {}
+        DecisionKind::Stopped { .. } | DecisionKind::Resumed => {}
     }
 }
 

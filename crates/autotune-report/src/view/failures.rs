@@ -170,7 +170,9 @@ pub(crate) fn not_measured(study: &Study<'_>) -> Vec<String> {
         .iter()
         .filter_map(|decision| match decision.kind {
             DecisionKind::BlockClosed { block, .. } => Some((block + 1).to_string()),
-            DecisionKind::Planned { .. } | DecisionKind::Stopped { .. } => None,
+            DecisionKind::Planned { .. } | DecisionKind::Stopped { .. } | DecisionKind::Resumed => {
+                None
+            }
         });
     let closed: Vec<String> = closed.collect();
     if !closed.is_empty() {

@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use autotune_analysis::Analysis;
-use autotune_model::{Bytes, CpuPlacement, History, HostFacts, Seed, TrialRecord};
+use autotune_analysis::{Analysis, VerdictWord};
+use autotune_model::{
+    Bytes, CpuPlacement, Decision, DecisionKind, History, HostFacts, Seed, StopReason, TrialRecord,
+};
 use autotune_search::Procedure;
 use autotune_sim::{Failing, SimulatedServer, World};
 use autotune_store::{FORMAT, Store, StudyMeta};
@@ -35,9 +37,13 @@ fn meta(seed: Seed) -> StudyMeta {
 }
 
 fn world(seed: Seed, failing: Failing) -> World {
+    world_of([20_000.0, 22_000.0, 30_000.0], seed, failing)
+}
+
+fn world_of(p95s_us: [f64; 3], seed: Seed, failing: Failing) -> World {
     let truth: BTreeMap<_, _> = configurations(3)
         .iter()
-        .zip([20_000.0, 22_000.0, 30_000.0])
+        .zip(p95s_us)
         .map(|(one, p95_us)| {
             let server = SimulatedServer {
                 p95_us,
@@ -52,13 +58,17 @@ fn world(seed: Seed, failing: Failing) -> World {
 }
 
 async fn sweep(path: &Path, world: &mut World, seed: Seed) -> Finished {
+    sweep_for(4, path, world, seed).await
+}
+
+async fn sweep_for(blocks: u32, path: &Path, world: &mut World, seed: Seed) -> Finished {
     let mut store = if path.exists() {
         Store::open(path)
     } else {
         Store::create(path, &meta(seed))
     }
     .unwrap();
-    let procedure = Procedure::exhaustive(plan(configurations(3), 4, seed));
+    let procedure = Procedure::exhaustive(plan(configurations(3), blocks, seed));
     let objective = objective();
     let mut sweep = Sweep {
         store: &mut store,
@@ -147,4 +157,45 @@ fn a_block_that_was_interrupted_for_long_is_closed() {
     });
     assert!(second.history.is_closed(autotune_model::Stage::Measure, 0));
     assert_eq!(in_first.count(), 1, "the closed block was completed");
+}
+
+#[test]
+fn a_larger_budget_goes_on_and_its_end_agrees_with_its_verdict() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut continued = 0;
+    for number in 0..12 {
+        let seed = Seed::new(number);
+        let path = folder.path().join(format!("{number}.db"));
+        // Three equals: at eight blocks the bound is about what is accepted, so
+        // that it matters how much error a look may spend.
+        let mut world = world_of([20_000.0; 3], seed, Failing::Never);
+        let first = runtime.block_on(sweep_for(8, &path, &mut world, seed));
+        if !matches!(first.ended, Ended::Done(StopReason::Budget)) {
+            continue;
+        }
+        let trials = world.trials;
+        let second = runtime.block_on(sweep_for(24, &path, &mut world, seed));
+        assert!(world.trials > trials, "{number}: it went on");
+        continued += 1;
+        let kinds = |finished: &Finished| -> Vec<DecisionKind> {
+            let decisions = finished.history.decisions.iter();
+            decisions
+                .map(|Decision { kind, .. }| kind.clone())
+                .collect()
+        };
+        assert!(kinds(&second).contains(&DecisionKind::Resumed), "{number}");
+        if matches!(second.ended, Ended::Done(StopReason::Answered)) {
+            let word = second.analysis.verdict.word;
+            assert_eq!(word, VerdictWord::Recommended, "{number}");
+        }
+        let trials = world.trials;
+        let third = runtime.block_on(sweep_for(24, &path, &mut world, seed));
+        assert_eq!(what_matters(&third), what_matters(&second), "{number}");
+        assert_eq!(kinds(&third), kinds(&second), "{number}");
+        assert_eq!(world.trials, trials, "{number}: ended, and ran a trial");
+    }
+    assert!(continued > 0, "no study ended by its budget");
 }

@@ -52,12 +52,27 @@ pub(crate) fn objective() -> Objective {
     }
 }
 
-/// A plan whose budget fits so many blocks of 10 s trials and 2 s of overhead,
-/// after the pre-flight.
+/// What a trial takes in [`plan`]: the procedure makes it three times as long as
+/// its overhead of 2 s, as the requests need less.
+const SLOT: Duration = Duration::from_secs(6 + 2);
+
+/// A plan whose budget fits exactly so many blocks, five or more, after the
+/// pre-flight.
 pub(crate) fn plan(configurations: Vec<Configuration>, blocks: u32, seed: Seed) -> Plan {
     let slots = blocks * u32::try_from(configurations.len()).expect("few configurations");
-    // The pre-flight: at most three probes, twice, at most half a minute each.
-    let budget = slots * Duration::from_secs(12) + Duration::from_secs(6 * 32);
+    // The pre-flight takes a part of the budget, which is larger for it: two or
+    // three probes, twice. Ten rounds leave less than a millisecond open.
+    let mut budget = slots * SLOT;
+    for _ in 0..10 {
+        let trials = if budget < Duration::from_secs(900) {
+            4
+        } else {
+            6
+        };
+        let load = (budget / 60).clamp(Duration::from_secs(4), Duration::from_secs(30));
+        let preflight = trials * (load + Duration::from_secs(2));
+        budget = slots * SLOT + preflight + Duration::from_millis(10);
+    }
     Plan {
         configurations,
         baseline: None,

@@ -137,7 +137,7 @@ fn the_lightest_within_accept_is_recommended() {
         analysis.verdict.word == VerdictWord::Recommended
             && analysis.verdict.recommended == Some(all[1].id())
     };
-    let found = count(100, 8, 3, of, right);
+    let found = count(100, 16, 3, of, right);
     assert!(
         found >= 80,
         "the lightest within accept was chosen in only {found} of 100 studies"

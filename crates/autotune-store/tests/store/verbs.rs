@@ -193,6 +193,7 @@ fn decisions() -> Vec<Decision> {
         DecisionKind::Stopped {
             reason: StopReason::Budget,
         },
+        DecisionKind::Resumed,
         DecisionKind::Stopped {
             reason: StopReason::NothingMeasurable,
         },

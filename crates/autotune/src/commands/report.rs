@@ -68,8 +68,9 @@ fn ending(history: &History) -> Ending {
         Some(DecisionKind::Stopped {
             reason: StopReason::NothingMeasurable,
         }) => Ending::NothingMeasurable,
-        Some(DecisionKind::Planned { .. } | DecisionKind::BlockClosed { .. }) | None => {
-            Ending::Interrupted
-        }
+        Some(
+            DecisionKind::Planned { .. } | DecisionKind::BlockClosed { .. } | DecisionKind::Resumed,
+        )
+        | None => Ending::Interrupted,
     }
 }
