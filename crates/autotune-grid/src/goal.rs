@@ -67,11 +67,20 @@ pub(crate) fn read(root: &Table<'_>, faults: &mut Faults) -> Checked<Goal> {
     let min_effect = table
         .require("min_effect", "for example \"2%\"", faults)
         .and_then(|node| bounded_share(&node, Zero::Refused, faults));
+    let (minimize, accept) = (minimize?, accept?);
+    if let (Metric::Memory | Metric::Cpu, Some(_), Some(node)) =
+        (minimize, accept.absolute, table.get("accept"))
+    {
+        let message = format!("`accept` takes no time where {minimize} is minimised");
+        let code = ErrorCode::GridConflict;
+        let fault = GridFault::new(code, &node.span, message, "a time");
+        return Err(faults.add(fault.hint("write a percentage, such as \"5%\"")));
+    }
     Ok(Goal {
-        minimize: minimize?,
+        minimize,
         over: over?,
         max_error_rate: max_error_rate?,
-        accept: accept?,
+        accept,
         min_effect: min_effect?,
     })
 }

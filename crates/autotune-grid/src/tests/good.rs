@@ -262,7 +262,7 @@ fn a_changed_value_changes_the_file() {
     check("secret = true", "secret = false");
     check("max_requests = 0", "max_requests = 500");
     check("workers = 5", "workers = 6");
-    check("\"p99\"", "\"memory\"");
+    check("\"p99\"", "\"mean\"");
     check("\"worst\"", "\"pooled\"");
     check("\"constant\"", "\"poisson\"");
     check("\"per-request\"", "\"keep-alive\"");
