@@ -139,7 +139,7 @@ fn spread(all: &mut [ConfigAnalysis], arms: &Arms<'_>, feasible: &[ConfigId]) ->
 }
 
 /// Fills in ratio and bounds against the best of the feasible ones.
-fn relate(all: &mut [ConfigAnalysis], field: &Field<'_>) -> BTreeMap<ConfigId, AgainstBest> {
+fn relate(all: &mut [ConfigAnalysis], field: &Field<'_>) -> BTreeMap<ConfigId, Comparison> {
     let (arms, feasible) = (field.arms, field.rivals);
     let best = all
         .iter()
@@ -162,10 +162,15 @@ fn relate(all: &mut [ConfigAnalysis], field: &Field<'_>) -> BTreeMap<ConfigId, A
             estimate::geometric(&differences(arm, best_arm))
         };
         if feasible.contains(&one.id) {
-            let against = field.against_best(one.id);
-            one.bound_pct = against.upper.map(|upper| upper.exp_m1() * 100.0);
-            one.bound_us = field.against_best_us(one.id).upper;
-            comparisons.insert(one.id, against);
+            let relative = field.against_best(one.id);
+            let absolute_us = field.against_best_us(one.id);
+            one.bound_pct = relative.upper.map(|upper| upper.exp_m1() * 100.0);
+            one.bound_us = absolute_us.upper;
+            let comparison = Comparison {
+                relative,
+                absolute_us,
+            };
+            comparisons.insert(one.id, comparison);
         }
     }
     comparisons
@@ -176,9 +181,15 @@ fn objective_of(one: &ConfigAnalysis) -> f64 {
         .map_or(f64::INFINITY, |estimate| estimate.value)
 }
 
+/// A configuration against the best, as a log ratio and in time.
+struct Comparison {
+    relative: AgainstBest,
+    absolute_us: AgainstBest,
+}
+
 /// How the comparisons with the best are read under an objective.
 struct Reading<'a> {
-    comparisons: &'a BTreeMap<ConfigId, AgainstBest>,
+    comparisons: &'a BTreeMap<ConfigId, Comparison>,
     objective: &'a Objective,
 }
 
@@ -187,7 +198,8 @@ impl Reading<'_> {
     /// telling apart, is a tie as well.
     fn is_tied(&self, one: &ConfigAnalysis) -> bool {
         let least = self.objective.min_effect.get().ln_1p();
-        self.comparisons.get(&one.id).is_some_and(|against| {
+        self.comparisons.get(&one.id).is_some_and(|comparison| {
+            let against = comparison.relative;
             against.lower <= 0.0 || against.upper.is_some_and(|upper| upper <= least)
         })
     }
@@ -196,16 +208,23 @@ impl Reading<'_> {
         recommend::is_within_accept(self.objective, one)
     }
 
-    /// Shown worse than `accept` allows.
+    /// Shown worse than `accept` allows: as either part of it suffices, beyond
+    /// each that is given.
     fn is_worse(&self, one: &ConfigAnalysis) -> bool {
-        let accept = self
-            .objective
-            .accept
+        let Some(comparison) = self.comparisons.get(&one.id) else {
+            return false;
+        };
+        let accept = self.objective.accept;
+        let beyond_share = accept
             .relative
-            .map_or(0.0, |share| share.get().ln_1p());
-        self.comparisons
-            .get(&one.id)
-            .is_some_and(|against| against.lower > accept)
+            .map(|share| comparison.relative.lower > share.get().ln_1p());
+        let beyond_time = accept
+            .absolute
+            .map(|time| comparison.absolute_us.lower > time.as_secs_f64() * 1e6);
+        match (beyond_share, beyond_time) {
+            (None, None) => comparison.relative.lower > 0.0,
+            (share, time) => share.unwrap_or(true) && time.unwrap_or(true),
+        }
     }
 
     /// The choice, why, and whether it is shown within `accept`.
@@ -251,7 +270,12 @@ fn judge(all: &mut [ConfigAnalysis], reading: &Reading<'_>) -> Verdict {
         .iter()
         .any(|one| matches!(one.feasibility, Feasibility::Unknown(_)));
     let Some((chosen, why, resolved)) = reading.choose(&feasible) else {
-        return nothing_feasible();
+        // That nothing is feasible is a finding only when all was measured.
+        return nothing_chosen(if unknown || all.is_empty() {
+            VerdictWord::Unresolved
+        } else {
+            VerdictWord::Infeasible
+        });
     };
     let others = feasible.iter().copied().filter(|one| one.id != chosen.id);
     let mut tied: Vec<&ConfigAnalysis> = others.filter(|one| reading.is_tied(one)).collect();
@@ -275,7 +299,7 @@ fn judge(all: &mut [ConfigAnalysis], reading: &Reading<'_>) -> Verdict {
         bound_us: chosen.bound_us,
         why,
         lighter_open: feasible.iter().filter(is_open).map(|one| one.id).collect(),
-        ..nothing_feasible()
+        ..nothing_chosen(VerdictWord::Unresolved)
     };
     all.iter_mut()
         .for_each(|one| one.standing = reading.standing(one, &verdict));
@@ -293,9 +317,9 @@ fn best_estimate<'a>(feasible: &[&'a ConfigAnalysis]) -> Option<&'a ConfigAnalys
     })
 }
 
-fn nothing_feasible() -> Verdict {
+fn nothing_chosen(word: VerdictWord) -> Verdict {
     Verdict {
-        word: VerdictWord::Infeasible,
+        word,
         recommended: None,
         tie_set: Vec::new(),
         bound_pct: None,
@@ -343,3 +367,6 @@ fn by_rank(a: &ConfigAnalysis, b: &ConfigAnalysis) -> std::cmp::Ordering {
         .then(value(a).total_cmp(&value(b)))
         .then_with(|| a.configuration.label().cmp(b.configuration.label()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,11 +25,10 @@ pub(crate) fn geometric(logs: &[f64]) -> Option<Estimate> {
     })
 }
 
-/// By endpoint over all launches with a load.
+/// By endpoint over all launches with a load that say something.
 pub(crate) fn endpoints(arm: &Arm<'_>) -> Vec<EndpointEstimate> {
     let loads: Vec<&Launch<'_>> = arm
-        .launches
-        .iter()
+        .telling()
         .filter(|launch| launch.record.load.is_some())
         .collect();
     let Some(first) = loads.first().and_then(|launch| launch.record.load.as_ref()) else {
@@ -87,7 +86,7 @@ pub(crate) struct Footprint {
 /// Medians over the launches that say something.
 pub(crate) fn footprint(arm: &Arm<'_>) -> Footprint {
     let servers = || {
-        arm.launches.iter().filter_map(|launch| {
+        arm.telling().filter_map(|launch| {
             Some((launch.record.server.as_ref()?, launch.record.load.as_ref()))
         })
     };

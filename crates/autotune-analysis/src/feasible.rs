@@ -53,20 +53,23 @@ pub(crate) fn feasibility(launches: &Launches, limits: &[LimitCheck]) -> Feasibi
             )
         })
         .collect();
-    if launches.telling() == 0 {
-        let text = match launches.invalid {
-            0 => "not launched in the comparison".to_owned(),
-            n => format!("none of {n} launches was valid"),
-        };
-        return Feasibility::Unknown(vec![text]);
-    }
     if launches.failed() * 5 > launches.telling() {
         reasons.extend(failures(launches));
     }
-    if reasons.is_empty() {
-        Feasibility::Feasible
-    } else {
+    if !reasons.is_empty() {
         Feasibility::Infeasible(reasons)
+    } else if launches.measured == 0 {
+        Feasibility::Unknown(vec![unknown(launches)])
+    } else {
+        Feasibility::Feasible
+    }
+}
+
+fn unknown(launches: &Launches) -> String {
+    match (launches.no_statistic, launches.invalid) {
+        (0, 0) => "not launched in the comparison".to_owned(),
+        (0, n) => format!("none of {n} launches was valid"),
+        (n, _) => format!("in {n} launches too little was measured to compare"),
     }
 }
 

@@ -11,8 +11,7 @@ use crate::sample::Arm;
 /// a slope per worker life needs longer trials.
 pub(crate) fn growth(arm: &Arm<'_>) -> Option<MemoryGrowth> {
     let each: Vec<f64> = arm
-        .launches
-        .iter()
+        .telling()
         .filter_map(|launch| {
             let server = launch.record.server.as_ref()?;
             let requests = launch.record.load.as_ref()?.total().completed;

@@ -108,6 +108,10 @@ pub struct Launches {
     pub out_of_memory: u32,
     /// Measured, but more requests failed than the quantile leaves room for.
     pub not_attained: u32,
+    /// Measured, but without the figure that is compared, for want of data: an
+    /// endpoint without a request in the window, no control in the block, memory
+    /// that could not be read. Does not count against the configuration.
+    pub no_statistic: u32,
     /// Generator, host or an overridden setting at fault; says nothing.
     pub invalid: u32,
 }
@@ -118,9 +122,9 @@ impl Launches {
         self.overloaded + self.failed_to_start + self.died + self.out_of_memory + self.not_attained
     }
 
-    /// Launches that say something.
+    /// Launches that say whether the configuration works.
     pub fn telling(&self) -> u32 {
-        self.measured + self.failed()
+        self.measured + self.no_statistic + self.failed()
     }
 }
 
@@ -151,7 +155,7 @@ pub enum Feasibility {
     Feasible,
     /// It breaks a limit or fails; the reasons.
     Infeasible(Vec<String>),
-    /// No launch says anything of it; the reasons.
+    /// No launch can be compared, for no fault of its own; the reasons.
     Unknown(Vec<String>),
 }
 
@@ -205,7 +209,7 @@ pub enum Standing {
 pub struct Verdict {
     /// In one word.
     pub word: VerdictWord,
-    /// The recommended configuration; `None` where the word is `Infeasible`.
+    /// The recommended configuration; `None` where none is feasible.
     pub recommended: Option<ConfigId>,
     /// The recommended one first, then those that the night cannot tell from the
     /// best, by estimate.
@@ -233,9 +237,10 @@ pub enum VerdictWord {
     /// Today's setting is the recommended one, within `accept`.
     KeepCurrent,
     /// There is a favourite, but it is not shown to be within `accept`, or some
-    /// configuration was never measured.
+    /// configuration was never measured; or there is none, and some were never
+    /// measured.
     Unresolved,
-    /// No configuration meets the limits.
+    /// All were measured, and none meets the limits.
     Infeasible,
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) record: &'a TrialRecord,
     /// By endpoint, microseconds; `None` where the statistic is not attained.
     pub(crate) endpoints_us: Vec<Option<f64>>,
+    /// Measured, but so many requests failed that the statistic is not attained.
+    pub(crate) is_lost: bool,
     /// The log of the objective; `None` where the launch cannot be compared.
     pub(crate) log_objective: Option<f64>,
 }
@@ -75,7 +77,8 @@ impl Arm<'_> {
         for launch in &self.launches {
             let slot = match launch.record.outcome {
                 Outcome::Measured if launch.log_objective.is_some() => &mut tally.measured,
-                Outcome::Measured => &mut tally.not_attained,
+                Outcome::Measured if launch.is_lost => &mut tally.not_attained,
+                Outcome::Measured => &mut tally.no_statistic,
                 Outcome::Overloaded { .. } => &mut tally.overloaded,
                 Outcome::FailedToStart { .. } => &mut tally.failed_to_start,
                 Outcome::Died { .. } => &mut tally.died,
@@ -87,6 +90,12 @@ impl Arm<'_> {
             *slot += 1;
         }
         tally
+    }
+
+    /// The launches that say something of the configuration.
+    pub(crate) fn telling(&self) -> impl Iterator<Item = &Launch<'_>> {
+        let all = self.launches.iter();
+        all.filter(|launch| !launch.record.outcome.says_nothing())
     }
 
     /// The launches that can be compared, by block.
@@ -125,9 +134,11 @@ fn launch<'a>(record: &'a TrialRecord, objective: &Objective) -> Launch<'a> {
     } else {
         None
     };
+    let load = record.load.as_ref().filter(|_| measured);
     Launch {
         block: record.spec.key.block,
         record,
+        is_lost: load.is_some_and(|load| is_lost(objective, load, &endpoints_us)),
         endpoints_us,
         log_objective,
     }
@@ -183,6 +194,23 @@ fn log_objective(
         },
     }
     .filter(|value| value.is_finite())
+}
+
+/// Whether failed requests are why the objective has no statistic. An endpoint
+/// without a request in the window, or a launch without a control beside it, has
+/// none either, but that says nothing against the configuration.
+fn is_lost(objective: &Objective, load: &LoadRecord, endpoints_us: &[Option<f64>]) -> bool {
+    let lost = |endpoint: &EndpointLoad| endpoint.window.not_completed() > 0;
+    match (is_latency(objective.minimize), objective.over) {
+        (false, _) => false,
+        (true, Over::Pooled) => {
+            pooled(objective.minimize, load).is_none() && load.endpoints.iter().any(lost)
+        }
+        (true, Over::Geomean | Over::Worst) => {
+            let mut endpoints = load.endpoints.iter().zip(endpoints_us);
+            endpoints.any(|(endpoint, value)| value.is_none() && lost(endpoint))
+        }
+    }
 }
 
 /// The log of the weighted geometric mean; endpoints without a request in the

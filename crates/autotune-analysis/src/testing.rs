@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use autotune_model::{
-    Accounting, Arrivals, Bytes, Configuration, EndpointLoad, EndpointName, GeneratorRecord,
-    GeneratorVerdict, Histogram, History, LoadRecord, LoadShape, Outcome, ParamName, Profile, Rate,
-    Seed, ServerRecord, Span, Stage, TrialKey, TrialRecord, TrialSpec, VariantName, time::Anchor,
+    Accept, Accounting, Arrivals, Bytes, Configuration, EndpointLoad, EndpointName,
+    GeneratorRecord, GeneratorVerdict, Histogram, History, LoadRecord, LoadShape, Metric,
+    Objective, Outcome, Over, ParamName, Profile, Quantile, Rate, Seed, ServerRecord, Share, Span,
+    Stage, TrialKey, TrialRecord, TrialSpec, VariantName, time::Anchor,
 };
 
 /// So many distinct configurations of a server with one parameter, `workers`.
@@ -27,6 +28,24 @@ pub(crate) fn configurations(count: i64) -> Vec<Configuration> {
         Configuration::fold(&profile, &VariantName::new("demo"), &given, false).configuration
     };
     (1..=count).map(one).collect()
+}
+
+/// Minimise p95 over endpoints `a` and `b`, accept 5 %, resolve 2 %.
+pub(crate) fn objective() -> Objective {
+    let share = |value| Share::new(value).unwrap();
+    Objective {
+        minimize: Metric::Latency(Quantile::P95),
+        over: Over::Geomean,
+        max_error_rate: Some(share(0.01)),
+        accept: Accept {
+            relative: Some(share(0.05)),
+            absolute: None,
+        },
+        min_effect: share(0.02),
+        weights: vec![(EndpointName::new("a"), 1.0), (EndpointName::new("b"), 1.0)],
+        baseline: None,
+        workers: Some(ParamName::from("workers")),
+    }
 }
 
 /// An endpoint of which so many requests took so long, and so many failed.

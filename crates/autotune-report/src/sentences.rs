@@ -49,8 +49,7 @@ fn first(study: &Study<'_>) -> String {
         (Word::Verdict(VerdictWord::Infeasible), _) => infeasible(study, &circumstances),
         (Word::Verdict(word), _) => match study.recommended() {
             Some(config) => recommended(study, word, config),
-            // An analysis of an empty history names nothing.
-            None => format!("nothing was measured: no verdict, {circumstances}."),
+            None => nothing_compared(study, &circumstances),
         },
     }
 }
@@ -136,6 +135,38 @@ fn infeasible(study: &Study<'_>, circumstances: &str) -> String {
     )
 }
 
+/// Why there is not even a favourite: what was not measured, and what fails.
+fn nothing_compared(study: &Study<'_>, circumstances: &str) -> String {
+    let configurations = &study.analysis.configurations;
+    let mut unmeasured: BTreeMap<&str, u64> = BTreeMap::new();
+    for config in configurations {
+        if let Feasibility::Unknown(reasons) = &config.feasibility {
+            let reasons = reasons.iter().map(String::as_str);
+            reasons.for_each(|reason| *unmeasured.entry(reason).or_default() += 1);
+        }
+    }
+    if unmeasured.is_empty() {
+        return format!("nothing was measured: no verdict, {circumstances}.");
+    }
+    let reasons: Vec<String> = unmeasured
+        .iter()
+        .map(|(reason, number)| format!("{reason} in {number}"))
+        .collect();
+    let failing = configurations
+        .iter()
+        .filter(|config| matches!(config.feasibility, Feasibility::Infeasible(_)));
+    let rest = match failing.count() {
+        0 => String::new(),
+        number => format!(", the other {number} fail"),
+    };
+    format!(
+        "unresolved, nothing could be compared: of {} not all were measured ({}){rest}, \
+         {circumstances}.",
+        count(configurations.len() as u64, "configuration"),
+        reasons.join(", ")
+    )
+}
+
 /// Each cause once for a configuration.
 fn causes_of(config: &ConfigAnalysis) -> Vec<String> {
     let broken = config
@@ -176,6 +207,7 @@ pub(crate) fn failures(config: &ConfigAnalysis) -> String {
         (launches.died, "died"),
         (launches.out_of_memory, "out of memory"),
         (launches.not_attained, "not attained"),
+        (launches.no_statistic, "too little data"),
         (launches.invalid, "invalid"),
     ];
     let parts: Vec<String> = parts

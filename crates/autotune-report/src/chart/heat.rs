@@ -299,6 +299,7 @@ fn failed_words(config: &ConfigAnalysis) -> &'static str {
         (launches.failed_to_start, "no start"),
         (launches.overloaded, "overloaded"),
         (launches.not_attained, "too many errors"),
+        (launches.no_statistic, "too little data"),
         (launches.invalid, "invalid"),
     ];
     words

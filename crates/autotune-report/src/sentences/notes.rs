@@ -44,6 +44,10 @@ fn next_step(study: &Study<'_>) -> Option<String> {
             ),
             None => format!("The same command goes on: {command}"),
         }),
+        (
+            Word::Verdict(VerdictWord::Unresolved | VerdictWord::Infeasible),
+            Ending::NothingMeasurable,
+        ) => Some("The sweep ended early, as nothing could be measured.".to_owned()),
         (Word::Verdict(VerdictWord::Unresolved), ending) => {
             let ended = match ending {
                 Ending::Budget => "The budget ended before the answer",
@@ -52,9 +56,6 @@ fn next_step(study: &Study<'_>) -> Option<String> {
             Some(format!(
                 "{ended}: the same command with a larger --budget goes on with the comparison."
             ))
-        }
-        (Word::Verdict(VerdictWord::Infeasible), Ending::NothingMeasurable) => {
-            Some("The sweep ended early, as nothing could be measured.".to_owned())
         }
         (Word::Verdict(_), _) => None,
     }

@@ -112,6 +112,19 @@ fn the_first_sentence_without_one() {
          90 requests/s, keep-alive connections.",
     );
     check(
+        |fixture| {
+            fixture.infeasible();
+            fixture.analysis.verdict.word = VerdictWord::Unresolved;
+            let reason = "not launched in the comparison";
+            for config in &mut fixture.analysis.configurations[..2] {
+                config.feasibility = Feasibility::Unknown(vec![reason.to_owned()]);
+            }
+        },
+        "unresolved, nothing could be compared: of 14 configurations not all were measured (not \
+         launched in the comparison in 2), the other 12 fail, for a server on 1 CPU, open load of \
+         90 requests/s, keep-alive connections.",
+    );
+    check(
         |fixture| fixture.ending = Ending::Interrupted,
         "interrupted after 6 complete blocks: no verdict yet, for a server on 1 CPU, open load of \
          90 requests/s, keep-alive connections.",

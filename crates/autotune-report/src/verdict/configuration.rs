@@ -62,6 +62,7 @@ struct LaunchesRecord {
     out_of_memory: u32,
     not_attained: u32,
     invalid: u32,
+    no_statistic: u32,
 }
 
 #[derive(Serialize)]
@@ -173,6 +174,7 @@ fn launches(launches: &Launches) -> LaunchesRecord {
         out_of_memory: launches.out_of_memory,
         not_attained: launches.not_attained,
         invalid: launches.invalid,
+        no_statistic: launches.no_statistic,
     }
 }
 

@@ -1,0 +1,192 @@
+//! What counts as a failure, what a verdict says where little was measured, and
+//! what is worse.
+
+use std::time::Duration;
+
+use autotune_model::{
+    Bytes, ConfigId, Configuration, Decision, EndpointLoad, Outcome, TrialRecord,
+};
+
+use super::*;
+use crate::testing::{configurations, history, objective, sent, trial};
+
+/// Both endpoints with so long an answer, microseconds.
+fn steady(us: u64) -> Vec<EndpointLoad> {
+    vec![sent("a", us, [400, 0]), sent("b", us, [400, 0])]
+}
+
+fn died() -> Outcome {
+    Outcome::Died {
+        detail: String::new(),
+    }
+}
+
+fn ended(configuration: &Configuration, block: u32, outcome: Outcome) -> TrialRecord {
+    TrialRecord {
+        outcome,
+        ..trial(configuration, block, steady(20_000))
+    }
+}
+
+fn of<'a>(analysis: &'a Analysis, configuration: &Configuration) -> &'a ConfigAnalysis {
+    let id = configuration.id();
+    let mut all = analysis.configurations.iter();
+    all.find(|one| one.id == id).unwrap()
+}
+
+/// The second configuration in three blocks beside a steady first one.
+fn second(endpoints: impl Fn() -> Vec<EndpointLoad>, objective: &Objective) -> ConfigAnalysis {
+    let all = configurations(2);
+    let trials = (0..3).flat_map(|block| {
+        [
+            trial(&all[0], block, steady(20_000)),
+            trial(&all[1], block, endpoints()),
+        ]
+    });
+    let analysis = analyse(&history(trials.collect()), objective);
+    assert_eq!(analysis.verdict.recommended, Some(all[0].id()));
+    of(&analysis, &all[1]).clone()
+}
+
+#[test]
+fn only_failed_requests_make_a_missing_statistic_a_failure() {
+    let quiet = second(
+        || vec![sent("a", 20_000, [400, 0]), sent("b", 0, [0, 0])],
+        &objective(),
+    );
+    assert_eq!(
+        (quiet.launches.no_statistic, quiet.launches.failed()),
+        (3, 0)
+    );
+    assert!(matches!(quiet.feasibility, Feasibility::Unknown(_)));
+    let mut no_limit = objective();
+    no_limit.max_error_rate = None;
+    let lost = second(
+        || vec![sent("a", 20_000, [400, 0]), sent("b", 20_000, [300, 100])],
+        &no_limit,
+    );
+    assert_eq!((lost.launches.no_statistic, lost.launches.failed()), (0, 3));
+    assert!(matches!(lost.feasibility, Feasibility::Infeasible(_)));
+}
+
+#[test]
+fn a_block_without_the_control_is_no_failure() {
+    let all = configurations(2);
+    let mut worst = objective();
+    worst.over = autotune_model::Over::Worst;
+    let mut trials: Vec<TrialRecord> = (0..3)
+        .map(|block| trial(&all[1], block, steady(30_000)))
+        .collect();
+    trials.extend((0..2).map(|block| trial(&all[0], block, steady(20_000))));
+    trials.push(ended(&all[0], 2, died()));
+    let mut history = history(trials);
+    history.decisions.push(planned(all[0].id()));
+    let analysis = analyse(&history, &worst);
+    let launches = of(&analysis, &all[1]).launches;
+    assert_eq!((launches.measured, launches.no_statistic), (2, 1));
+    assert_eq!(launches.failed(), 0);
+}
+
+fn planned(control: ConfigId) -> Decision {
+    Decision {
+        number: 0,
+        kind: DecisionKind::Planned {
+            control,
+            length: Duration::from_secs(10),
+            warm_up: Duration::from_secs(1),
+            resolvable_pct: None,
+        },
+    }
+}
+
+#[test]
+fn memory_that_cannot_be_read_is_no_failure() {
+    let all = configurations(1);
+    let mut light = objective();
+    light.minimize = Metric::Memory;
+    let mut record = trial(&all[0], 0, steady(20_000));
+    record.server.as_mut().unwrap().memory_peak = None;
+    let analysis = analyse(&history(vec![record]), &light);
+    let launches = of(&analysis, &all[0]).launches;
+    assert_eq!((launches.no_statistic, launches.failed()), (1, 0));
+    assert_eq!(analysis.verdict.word, VerdictWord::Unresolved);
+}
+
+#[test]
+fn infeasible_is_said_only_when_all_were_measured() {
+    let all = configurations(2);
+    let word = |trials: Vec<TrialRecord>| {
+        let verdict = analyse(&history(trials), &objective()).verdict;
+        assert_eq!(verdict.recommended, None);
+        verdict.word
+    };
+    assert_eq!(word(Vec::new()), VerdictWord::Unresolved);
+    let dead = || vec![ended(&all[0], 0, died()), ended(&all[0], 1, died())];
+    let mut with_dead = dead();
+    with_dead.extend([ended(&all[1], 0, died()), ended(&all[1], 1, died())]);
+    assert_eq!(word(with_dead), VerdictWord::Infeasible);
+    let invalid = Outcome::Invalid {
+        detail: String::new(),
+    };
+    let mut with_unknown = dead();
+    with_unknown.push(ended(&all[1], 0, invalid));
+    assert_eq!(word(with_unknown), VerdictWord::Unresolved);
+    // Only the pre-flight was launched: the first block did not fit.
+    let mut preflight = trial(&all[0], 0, steady(20_000));
+    preflight.spec.key.stage = autotune_model::Stage::Preflight;
+    assert_eq!(word(vec![preflight]), VerdictWord::Unresolved);
+}
+
+#[test]
+fn a_launch_that_says_nothing_counts_nowhere() {
+    let all = configurations(1);
+    let mut invalid = trial(
+        &all[0],
+        1,
+        vec![sent("a", 9, [0, 4000]), sent("b", 9, [1, 0])],
+    );
+    invalid.outcome = Outcome::Invalid {
+        detail: String::new(),
+    };
+    let server = invalid.server.as_mut().unwrap();
+    server.memory_peak = Some(Bytes::new(1 << 40));
+    server.memory_after = server.memory_peak;
+    server.restarts = 7;
+    let alone = analyse(&history(vec![trial(&all[0], 0, steady(9))]), &objective());
+    let both = vec![trial(&all[0], 0, steady(9)), invalid];
+    let analysis = analyse(&history(both), &objective());
+    let (expected, one) = (of(&alone, &all[0]), of(&analysis, &all[0]));
+    assert_eq!(one.feasibility, Feasibility::Feasible);
+    assert_eq!(one.endpoints, expected.endpoints);
+    assert_eq!(one.limits, expected.limits);
+    assert_eq!(one.memory_range, expected.memory_range);
+    assert_eq!(one.restarts, 0);
+    let growth = |analysis: &Analysis| analysis.verdict.memory_growth;
+    assert_eq!(growth(&analysis), growth(&alone));
+}
+
+#[test]
+fn worse_is_beyond_each_part_of_accept() {
+    let all = configurations(2);
+    // 20 ms against 30 ms, give or take 2 ms.
+    let trials = (0..6u64).flat_map(|block| {
+        let us = 30_000 + [0, 2_000, 0, 2_000, 0, 1_000][block as usize] - 1_000;
+        let block = u32::try_from(block).unwrap();
+        [
+            trial(&all[0], block, steady(20_000)),
+            trial(&all[1], block, steady(us)),
+        ]
+    });
+    let history = history(trials.collect());
+    let standing = |relative: bool, absolute_ms: Option<u64>| {
+        let mut objective = objective();
+        objective.accept.relative = objective.accept.relative.filter(|_| relative);
+        objective.accept.absolute = absolute_ms.map(Duration::from_millis);
+        of(&analyse(&history, &objective), &all[1]).standing
+    };
+    assert_eq!(standing(true, None), Standing::Worse);
+    assert_eq!(standing(true, Some(10)), Standing::Open);
+    assert_eq!(standing(true, Some(20)), Standing::WithinAccept);
+    assert_eq!(standing(true, Some(5)), Standing::Worse);
+    assert_eq!(standing(false, Some(10)), Standing::Open);
+}
