@@ -331,14 +331,23 @@ fn nothing_chosen(word: VerdictWord) -> Verdict {
     }
 }
 
+/// The least over configurations and endpoints of the mean over launches. The
+/// least over launches would be below what a length was chosen for in almost
+/// every study, as arrivals are random.
 fn fewest_requests(arms: &Arms<'_>) -> Option<u64> {
-    let launches = arms
-        .values()
-        .flat_map(|arm| arm.measured().map(|(launch, _)| launch.record));
-    let windows = launches.filter_map(|record| record.load.as_ref());
-    windows
-        .flat_map(|load| load.endpoints.iter().map(|one| one.window.scheduled))
-        .min()
+    let means = arms.values().flat_map(|arm| {
+        let loads: Vec<_> = arm
+            .measured()
+            .filter_map(|(launch, _)| launch.record.load.as_ref())
+            .collect();
+        let endpoints = loads.first().map_or(0, |load| load.endpoints.len());
+        (0..endpoints).map(move |index| {
+            let windows = loads.iter().filter_map(|load| load.endpoints.get(index));
+            let sum: u64 = windows.map(|endpoint| endpoint.window.scheduled).sum();
+            sum / loads.len() as u64
+        })
+    });
+    means.min()
 }
 
 fn exploratory(blocks: u32, requests: Option<u64>, metric: Metric) -> Vec<Exploratory> {

@@ -27,7 +27,8 @@ pub struct Analysis {
     pub drift: Option<Drift>,
     /// Workers that were seen to be replaced, over all trials.
     pub restarts_observed: u32,
-    /// The fewest requests of an endpoint in one trial's window.
+    /// The fewest requests of an endpoint in a trial's window, in the mean over
+    /// the launches of a configuration.
     pub fewest_requests: Option<u64>,
 }
 
@@ -268,7 +269,7 @@ pub enum Exploratory {
     },
     /// Too few requests per endpoint and trial for the quantile.
     FewRequests {
-        /// The fewest that were seen.
+        /// The fewest, in the mean over the launches of a configuration.
         have: u64,
         /// How many would do.
         need: u64,

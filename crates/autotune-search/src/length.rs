@@ -67,10 +67,10 @@ pub(crate) struct Room {
 
 /// The length of the comparison's trials.
 ///
-/// What the quantile needs, and where that does not fit five times, as long as
-/// five blocks allow. More blocks of shorter trials would not be better: with few
-/// requests in a window a single hiccup of the machine moves the quantile. In
-/// whole seconds.
+/// What the quantile needs, rounded up, and where that does not fit five times, as
+/// long as five blocks allow. More blocks of shorter trials would not be better:
+/// with few requests in a window a single hiccup of the machine moves the
+/// quantile. In whole seconds.
 pub(crate) fn comparison(plan: &Plan, room: Room) -> Length {
     let fit = |blocks: u32| {
         let slots = blocks * u32::try_from(room.configurations.max(1)).unwrap_or(u32::MAX);
@@ -78,12 +78,19 @@ pub(crate) fn comparison(plan: &Plan, room: Room) -> Length {
     };
     let needed = needed(plan, room.per_second).max(SHORTEST);
     let wanted = needed.max((3 * room.overhead).min(LONGEST));
-    let length = wanted.min(fit(FEWEST_BLOCKS)).max(SHORTEST);
-    Length::of(Duration::from_secs(length.as_secs().max(1)))
+    let fits = Duration::from_secs(fit(FEWEST_BLOCKS).as_secs());
+    Length::of(rounded_up(wanted).min(fits).max(SHORTEST))
+}
+
+fn rounded_up(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs() + u64::from(time.subsec_nanos() > 0))
 }
 
 /// How long a trial must be for the metric's requests at the rarest endpoint,
-/// the warm-up included.
+/// the warm-up included; in whole seconds.
+///
+/// Arrivals are random: their number has about its own square root as standard
+/// deviation. Three of these more, so that hardly a trial has too few.
 pub(crate) fn needed(plan: &Plan, per_second: f64) -> Duration {
     let Metric::Latency(quantile) = plan.metric else {
         return SHORTEST;
@@ -92,10 +99,15 @@ pub(crate) fn needed(plan: &Plan, per_second: f64) -> Duration {
     if rarest <= 0.0 {
         return LONGEST;
     }
-    // A tenth more, for arrivals are random.
-    let seconds = 1.1 * quantile.requests_needed() as f64 / rarest;
-    let window = Duration::from_secs_f64(seconds.min(86_400.0));
-    window + Length::of(window).warm_up
+    let need = quantile.requests_needed() as f64;
+    let seconds = (need + 3.0 * need.sqrt()) / rarest;
+    let window = rounded_up(Duration::from_secs_f64(seconds.min(86_400.0)));
+    // The warm-up is a part of the whole, which is longer than the window.
+    let mut length = Length::of(window + Length::of(window).warm_up);
+    while length.length - length.warm_up < window {
+        length = Length::of(length.length + Duration::from_secs(1));
+    }
+    length.length
 }
 
 /// Requests per second: the rate of an open load; of a closed one what the
@@ -145,20 +157,31 @@ mod tests {
 
     #[test]
     fn a_trial_is_as_long_as_the_quantile_needs_if_the_budget_allows() {
-        // 200 requests at a quarter of 100 a second, a tenth more, and a second
-        // of warm-up.
-        assert_eq!(needed(&plan(100.0), 100.0).as_secs_f64(), 9.8);
+        // 200 requests and three times 14.1 more, at a quarter of 100 a second,
+        // are 9.7 s; rounded up, with a second of warm-up.
+        assert_eq!(needed(&plan(100.0), 100.0), Duration::from_secs(11));
         let ample = comparison(&plan(100.0), room(3600));
-        assert_eq!(ample.length, Duration::from_secs(9));
+        assert_eq!(ample.length, Duration::from_secs(11));
         assert_eq!(ample.warm_up, Duration::from_secs(1));
     }
 
     #[test]
+    fn the_window_holds_what_is_needed_at_any_rate() {
+        for per_second in 1..400 {
+            let per_second = f64::from(per_second);
+            let length = needed(&plan(per_second), per_second);
+            let Length { warm_up, .. } = Length::of(length);
+            let requests = (length - warm_up).as_secs_f64() * per_second / 4.0;
+            assert!(requests >= 242.0, "{per_second}: {requests} in {length:?}");
+        }
+    }
+
+    #[test]
     fn a_short_budget_gets_five_blocks() {
-        // 300 / (5 x 5) - 2 = 10 s are more than needed.
+        // 350 / (5 x 5) - 2 = 12 s are more than needed.
         assert_eq!(
-            comparison(&plan(100.0), room(300)).length,
-            Duration::from_secs(9)
+            comparison(&plan(100.0), room(350)).length,
+            Duration::from_secs(11)
         );
         // 200 / 25 - 2 = 6 s.
         assert_eq!(

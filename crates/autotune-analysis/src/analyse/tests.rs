@@ -190,3 +190,19 @@ fn worse_is_beyond_each_part_of_accept() {
     assert_eq!(standing(true, Some(5)), Standing::Worse);
     assert_eq!(standing(false, Some(10)), Standing::Open);
 }
+
+#[test]
+fn requests_are_judged_by_the_mean_over_launches() {
+    let all = configurations(2);
+    let both = |count: u64| vec![sent("a", 20_000, [400, 0]), sent("b", 20_000, [count, 0])];
+    let trials = vec![
+        trial(&all[0], 0, both(186)),
+        trial(&all[0], 1, both(240)),
+        trial(&all[1], 0, both(230)),
+        trial(&all[1], 1, both(205)),
+    ];
+    let analysis = analyse(&history(trials), &objective());
+    assert_eq!(analysis.fewest_requests, Some(213));
+    let few = |reason: &Exploratory| matches!(reason, Exploratory::FewRequests { .. });
+    assert!(!analysis.verdict.exploratory.iter().any(few));
+}

@@ -178,22 +178,24 @@ pub(crate) fn exploratory_reasons(study: &Study<'_>) -> Vec<String> {
                 count(u64::from(*have), "complete block")
             ),
             Exploratory::FewRequests { have, need } => format!(
-                "an endpoint had only {} in a trial, {} needs {need}{}",
+                "an endpoint had only {} in the mean trial, {} needs {need}{}",
                 count(*have, "request"),
                 study.analysis.metric,
-                remedy(study, *have, *need)
+                remedy(study.load, *have, *need)
             ),
         })
         .collect()
 }
 
-/// What rate, or what length of a trial, gives enough requests.
-fn remedy(study: &Study<'_>, have: u64, need: u64) -> String {
+/// What rate gives enough requests, with a margin as arrivals are random. The
+/// length of trials follows from the budget at the start of a study, and stays.
+fn remedy(load: &LoadShape, have: u64, need: u64) -> String {
     if have == 0 {
         return String::new();
     }
-    let factor = need as f64 / have as f64;
-    let more = match study.load {
+    let wanted = need as f64 + 3.0 * (need as f64).sqrt();
+    let factor = wanted / have as f64;
+    let more = match load {
         LoadShape::Open { rate, .. } => {
             format!("a rate of {:.0} requests/s", (rate.get() * factor).ceil())
         }
@@ -201,12 +203,7 @@ fn remedy(study: &Study<'_>, have: u64, need: u64) -> String {
             format!("{:.0} users", (f64::from(users.count) * factor).ceil())
         }
     };
-    let longer = study.lengths().map_or_else(String::new, |lengths| {
-        let window = lengths.length.saturating_sub(lengths.warm_up).as_secs_f64() * factor;
-        let seconds = (window + lengths.warm_up.as_secs_f64()).ceil();
-        format!(" or trials of {seconds:.0} s")
-    });
-    format!(": {more}{longer} would do")
+    format!(": {more} would do, or --fresh with a --budget that is about {factor:.1} times as long")
 }
 
 fn lighter(study: &Study<'_>) -> Option<String> {

@@ -191,8 +191,8 @@ fn an_exploratory_verdict_says_what_it_needs() {
                 need: 200,
             }];
         },
-        "Exploratory: an endpoint had only 80 requests in a trial, p95 needs 200: a rate of 225 \
-         requests/s or trials of 55 s would do.",
+        "Exploratory: an endpoint had only 80 requests in the mean trial, p95 needs 200: a rate of \
+         273 requests/s would do, or --fresh with a --budget that is about 3.0 times as long.",
     );
     check_note(
         |fixture| {
