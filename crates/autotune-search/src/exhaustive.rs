@@ -11,15 +11,17 @@
 //!    (see `autotune_analysis::compare`) when the recommended configuration is
 //!    shown within `accept` and no lighter one is open.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use autotune_analysis::compare::{FIRST_LOOK, blocks, is_look};
+use autotune_analysis::compare::{FIRST_LOOK, Moment, alpha, blocks, is_look};
 use autotune_analysis::{Analysis, VerdictWord};
 use autotune_model::{
     ConfigId, Configuration, DecisionKind, History, Metric, Outcome, Stage, StopReason,
     TrialRecord, TrialSpec,
 };
-use autotune_stats::{median, variance};
+use autotune_stats::student::upper_quantile;
+use autotune_stats::{deviation_upper_bound, variance};
 
 use crate::blocks::{BlockPlan, outstanding, still_compared};
 use crate::length::{self, Length, Room};
@@ -147,7 +149,8 @@ impl Exhaustive {
             control: self.control(&trials),
             length,
             warm_up,
-            resolvable_pct: noise(&trials).map(|sd| resolvable_pct(sd, fit.floor().max(1.0))),
+            resolvable_pct: spread(&trials)
+                .and_then(|spread| resolvable_pct(spread, fit.min(1e6) as u32, count)),
         }
     }
 
@@ -322,29 +325,75 @@ fn log_p95(trial: &TrialRecord) -> Option<f64> {
     autotune_stats::mean(&logs?)
 }
 
-/// Standard deviation between A/A launches, pooled over the probes.
-fn noise(trials: &[&TrialRecord]) -> Option<f64> {
-    let mut variances = Vec::new();
-    let mut seen: Vec<ConfigId> = Vec::new();
-    for trial in trials {
-        let id = trial.spec.configuration.id();
-        if seen.contains(&id) {
-            continue;
-        }
-        seen.push(id);
-        let same = trials
-            .iter()
-            .filter(|other| other.spec.configuration.id() == id);
-        let measured = same.filter(|other| other.outcome == Outcome::Measured);
-        variances.extend(variance(
-            &measured.filter_map(|t| log_p95(t)).collect::<Vec<_>>(),
-        ));
-    }
-    median(&variances).map(f64::sqrt)
+/// How far A/A launches of a probe lie apart.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Spread {
+    /// The probes' variances, weighted by their degrees of freedom.
+    variance: f64,
+    /// Of all probes together.
+    degrees: f64,
 }
 
-/// The smallest difference of two configurations that so many blocks resolve
-/// with 95 % confidence and 80 % power: (1.96 + 0.84) sd sqrt(2 / blocks).
-fn resolvable_pct(sd: f64, blocks: f64) -> f64 {
-    (2.8 * sd * (2.0 / blocks).sqrt()).exp_m1() * 100.0
+/// Over all probes with two or more measured launches.
+fn spread(trials: &[&TrialRecord]) -> Option<Spread> {
+    let mut logs: BTreeMap<ConfigId, Vec<f64>> = BTreeMap::new();
+    for trial in trials {
+        if trial.outcome == Outcome::Measured {
+            let of = logs.entry(trial.spec.configuration.id()).or_default();
+            of.extend(log_p95(trial));
+        }
+    }
+    let (mut squares, mut degrees) = (0.0, 0.0);
+    for (one, count) in logs.values().filter_map(|v| Some((variance(v)?, v.len()))) {
+        squares += one * (count - 1) as f64;
+        degrees += (count - 1) as f64;
+    }
+    (degrees > 0.0).then(|| Spread {
+        variance: squares / degrees,
+        degrees,
+    })
+}
+
+/// The smallest difference of two configurations that so many blocks show, in
+/// four of five studies, with the verdict's own quantile: Student's, with the
+/// error divided among the comparisons with the best,
+/// (t(alpha / (k - 1), n - 1) + t(0.2, n - 1)) sd sqrt(2 / n).
+///
+/// The few launches of the pre-flight know sd badly: their pooled variance has
+/// two or three degrees of freedom, and its root is too small more often than
+/// not. So sd is its 80 % upper bound (chi-squared), 2.1 times the root for two
+/// degrees. `None` below two blocks, which show nothing.
+fn resolvable_pct(spread: Spread, blocks: u32, configurations: usize) -> Option<f64> {
+    if blocks < 2 {
+        return None;
+    }
+    let n = f64::from(blocks);
+    let tail = alpha(blocks, Moment::Ended) / (configurations.max(2) - 1) as f64;
+    let quantiles = upper_quantile(tail, n - 1.0) + upper_quantile(0.2, n - 1.0);
+    let sd = deviation_upper_bound(spread.variance, spread.degrees, 0.8)?;
+    Some((quantiles * sd * (2.0 / n).sqrt()).exp_m1() * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_resolved_is_told_with_the_quantiles_of_the_verdict() {
+        // 3 % with so many degrees that the bound is the value itself; five
+        // blocks of five: t(0.0125, 4) = 3.4954, t(0.2, 4) = 0.9410.
+        let known = Spread {
+            variance: 0.03f64.powi(2),
+            degrees: 1e6,
+        };
+        let pct = resolvable_pct(known, 5, 5).unwrap();
+        let expected = (4.4364f64 * 0.03 * 0.4f64.sqrt()).exp_m1() * 100.0;
+        assert!((pct - expected).abs() < 0.02, "{pct} {expected}");
+        let guessed = Spread {
+            degrees: 2.0,
+            ..known
+        };
+        assert!(resolvable_pct(guessed, 5, 5).unwrap() > 2.0 * pct);
+        assert_eq!(resolvable_pct(known, 1, 5), None);
+    }
 }

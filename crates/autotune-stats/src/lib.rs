@@ -3,11 +3,13 @@
 
 pub mod binomial;
 pub mod describe;
+pub mod deviation;
 pub mod paired;
 pub mod slope;
 pub mod student;
 
 pub use binomial::{lower_bound, upper_bound};
 pub use describe::{mean, median, variance};
+pub use deviation::deviation_upper_bound;
 pub use paired::PairedDifferences;
 pub use slope::{TheilSen, theil_sen};
