@@ -6,7 +6,9 @@ use autotune_stats::theil_sen;
 use crate::outcome::Drift;
 use crate::sample::Arms;
 
-/// From the control's launches in time; `None` below five of them.
+/// From the control's launches by block; `None` below five of them. Blocks and
+/// not clocks: a clock since boot begins anew when the machine does, and a wall
+/// clock counts the time in which the sweep did not run.
 pub(crate) fn drift(
     arms: &Arms<'_>,
     control: Option<ConfigId>,
@@ -15,7 +17,7 @@ pub(crate) fn drift(
     let arm = arms.get(&control?)?;
     let points: Vec<(f64, f64)> = arm
         .measured()
-        .map(|(launch, value)| (launch.record.span.start.boot_ns as f64 / 1e9, value))
+        .map(|(launch, value)| (f64::from(launch.block), value))
         .collect();
     let first = points
         .iter()

@@ -206,3 +206,21 @@ fn requests_are_judged_by_the_mean_over_launches() {
     let few = |reason: &Exploratory| matches!(reason, Exploratory::FewRequests { .. });
     assert!(!analysis.verdict.exploratory.iter().any(few));
 }
+
+#[test]
+fn drift_outlives_a_reboot() {
+    let all = configurations(1);
+    let trials = (0..8u32).map(|block| {
+        let us = 20_000 + 1_000 * u64::from(block);
+        let mut record = trial(&all[0], block, steady(us));
+        // The machine was started anew before the fifth block.
+        if block >= 4 {
+            record.span.start.boot_ns %= 1_000_000_000_000;
+        }
+        record
+    });
+    let mut history = history(trials.collect());
+    history.decisions.push(planned(all[0].id()));
+    let drift = analyse(&history, &objective()).drift.unwrap();
+    assert!(drift.noticeable && drift.total_pct > 20.0, "{drift:?}");
+}
