@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use autotune_model::{ConfigId, DecisionKind, History, Metric, Objective, StopReason};
 
 use crate::compare::{self, AgainstBest, FIRST_LOOK, Field, Moment};
+use crate::effects::BlockEffects;
 use crate::outcome::{
     Analysis, ConfigAnalysis, Estimate, Exploratory, Feasibility, Noise, Reason, Standing, Verdict,
     VerdictWord,
 };
-use crate::sample::{Arm, Arms, arms, control, differences};
+use crate::sample::{Arm, Arms, Launch, arms, control, differences};
 use crate::{drift, estimate, feasible, growth, noise, recommend};
 
 /// From a history and an objective to everything that follows from them.
@@ -29,8 +30,8 @@ pub fn analyse(history: &History, objective: &Objective) -> Analysis {
         .map(|one| one.id)
         .collect();
     let complete_blocks = complete_blocks(&arms, &feasible);
+    let noise = settle(&mut all, &arms, &feasible);
     let alpha = compare::alpha(compare::blocks(history), moment(history));
-    let noise = spread(&mut all, &arms, &feasible);
     let field = Field {
         arms: &arms,
         rivals: &feasible,
@@ -49,6 +50,7 @@ pub fn analyse(history: &History, objective: &Objective) -> Analysis {
     verdict.memory_growth = verdict
         .recommended
         .and_then(|id| growth::growth(arms.get(&id)?));
+    verdict.against_baseline = against_baseline(&arms, &verdict, objective);
     all.sort_by(by_rank);
     Analysis {
         metric: objective.minimize,
@@ -85,7 +87,6 @@ fn describe(arm: &Arm<'_>, objective: &Objective, control: Option<ConfigId>) -> 
     let endpoints = estimate::endpoints(arm);
     let footprint = estimate::footprint(arm);
     let limits = feasible::limits(objective, &endpoints);
-    let logs: Vec<f64> = arm.measured().map(|(_, value)| value).collect();
     ConfigAnalysis {
         configuration: arm.configuration.clone(),
         id,
@@ -95,7 +96,7 @@ fn describe(arm: &Arm<'_>, objective: &Objective, control: Option<ConfigId>) -> 
             .is_some_and(|baseline| baseline.id() == id),
         is_control: control == Some(id),
         launches,
-        objective: estimate::geometric(&logs),
+        objective: None,
         ratio_to_best: None,
         bound_pct: None,
         bound_us: None,
@@ -127,12 +128,34 @@ fn complete_blocks(arms: &Arms<'_>, feasible: &[ConfigId]) -> u32 {
     u32::try_from(complete).unwrap_or(u32::MAX)
 }
 
-fn spread(all: &mut [ConfigAnalysis], arms: &Arms<'_>, feasible: &[ConfigId]) -> Option<Noise> {
-    let effects = noise::block_effects(arms, feasible);
+/// Fills in what needs the blocks' effects: objective, endpoints, spread.
+///
+/// The effects are those of the feasible ones; what fails says little of the
+/// machine. The interval about the objective keeps the blocks' ups and downs, for
+/// it says where the next launch's block may lie.
+fn settle(all: &mut [ConfigAnalysis], arms: &Arms<'_>, feasible: &[ConfigId]) -> Option<Noise> {
+    let objective = |launch: &Launch<'_>| launch.log_objective;
+    let effects = BlockEffects::fit(arms, feasible, objective);
     for one in all.iter_mut() {
-        one.spread_pct = arms
-            .get(&one.id)
-            .and_then(|arm| noise::spread_pct(arm, &effects));
+        let Some(arm) = arms.get(&one.id) else {
+            continue;
+        };
+        let logs: Vec<f64> = arm.measured().map(|(_, value)| value).collect();
+        let middle = effects.mean_of(arm, objective);
+        one.objective = middle.and_then(|middle| estimate::around(middle, &logs));
+        one.spread_pct = noise::spread_pct(arm, &effects);
+    }
+    let endpoints = all.iter().map(|one| one.endpoints.len()).max();
+    for index in 0..endpoints.unwrap_or(0) {
+        let log_us =
+            |launch: &Launch<'_>| Some(launch.endpoints_us.get(index).copied().flatten()?.ln());
+        let effects = BlockEffects::fit(arms, feasible, log_us);
+        for one in all.iter_mut() {
+            let arm = arms.get(&one.id);
+            if let Some((endpoint, arm)) = one.endpoints.get_mut(index).zip(arm) {
+                endpoint.value_us = effects.mean_of(arm, log_us).map(f64::exp);
+            }
+        }
     }
     let ranked = all.iter().filter(|one| feasible.contains(&one.id));
     noise::noise(&ranked.filter_map(|one| one.spread_pct).collect::<Vec<_>>())
@@ -306,15 +329,20 @@ fn judge(all: &mut [ConfigAnalysis], reading: &Reading<'_>) -> Verdict {
     verdict
 }
 
-/// Where none is shown within `accept`: the one that is best as far as is known,
-/// by its ratio to the best over shared blocks. The smallest bound would favour
-/// whatever happened to be launched most often.
+/// Where none is shown within `accept`: the one that is best as far as is known.
+/// The smallest bound would favour whatever happened to be launched most often.
 fn best_estimate<'a>(feasible: &[&'a ConfigAnalysis]) -> Option<&'a ConfigAnalysis> {
-    let ratio = |one: &ConfigAnalysis| one.ratio_to_best.map_or(f64::INFINITY, |e| e.value);
-    feasible.iter().copied().min_by(|a, b| {
-        let by_ratio = ratio(a).total_cmp(&ratio(b));
-        by_ratio.then(objective_of(a).total_cmp(&objective_of(b)))
-    })
+    let by_value =
+        |a: &&ConfigAnalysis, b: &&ConfigAnalysis| objective_of(a).total_cmp(&objective_of(b));
+    feasible.iter().copied().min_by(by_value)
+}
+
+/// The recommended against what runs today, over the blocks that they share.
+fn against_baseline(arms: &Arms<'_>, verdict: &Verdict, objective: &Objective) -> Option<Estimate> {
+    let (recommended, baseline) = (verdict.recommended?, objective.baseline.as_ref()?.id());
+    let pair = arms.get(&recommended).zip(arms.get(&baseline));
+    let (own, today) = pair.filter(|_| recommended != baseline)?;
+    estimate::geometric(&differences(own, today))
 }
 
 fn nothing_chosen(word: VerdictWord) -> Verdict {
@@ -328,6 +356,7 @@ fn nothing_chosen(word: VerdictWord) -> Verdict {
         why: Vec::new(),
         lighter_open: Vec::new(),
         memory_growth: None,
+        against_baseline: None,
     }
 }
 

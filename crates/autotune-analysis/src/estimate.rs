@@ -13,7 +13,14 @@ const TAIL: f64 = 0.025;
 
 /// The exponential of the mean of logs, with a 95 % t interval.
 pub(crate) fn geometric(logs: &[f64]) -> Option<Estimate> {
-    let middle = mean(logs)?;
+    around(mean(logs)?, logs)
+}
+
+/// The same about another middle, with the spread of these logs.
+pub(crate) fn around(middle: f64, logs: &[f64]) -> Option<Estimate> {
+    if logs.is_empty() {
+        return None;
+    }
     let margin = variance(logs).map(|variance| {
         let n = logs.len() as f64;
         (variance / n).sqrt() * upper_quantile(TAIL, n - 1.0)
@@ -25,7 +32,8 @@ pub(crate) fn geometric(logs: &[f64]) -> Option<Estimate> {
     })
 }
 
-/// By endpoint over all launches with a load that say something.
+/// By endpoint over all launches with a load that say something. The statistic
+/// follows when the blocks' effects are known.
 pub(crate) fn endpoints(arm: &Arm<'_>) -> Vec<EndpointEstimate> {
     let loads: Vec<&Launch<'_>> = arm
         .telling()
@@ -57,14 +65,9 @@ fn one_endpoint(
             not_completed += endpoint.window.not_completed();
         }
     }
-    let logs: Vec<f64> = launches
-        .iter()
-        .filter(|launch| launch.log_objective.is_some())
-        .filter_map(|launch| Some(launch.endpoints_us.get(index).copied()??.ln()))
-        .collect();
     EndpointEstimate {
         name: endpoint.name.clone(),
-        value_us: mean(&logs).map(f64::exp),
+        value_us: None,
         p50_us: all.quantile_with_infinite_us(0.50, not_completed),
         p95_us: all.quantile_with_infinite_us(0.95, not_completed),
         p99_us: all.quantile_with_infinite_us(0.99, not_completed),

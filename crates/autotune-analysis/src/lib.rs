@@ -10,6 +10,7 @@
 mod analyse;
 pub mod compare;
 mod drift;
+mod effects;
 mod estimate;
 mod feasible;
 mod growth;

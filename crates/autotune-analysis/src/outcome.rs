@@ -57,7 +57,8 @@ pub struct ConfigAnalysis {
     /// How its launches ended.
     pub launches: Launches,
     /// The objective: microseconds for latency, bytes for memory, seconds for
-    /// CPU. Geometric mean over launches. `None` where nothing was measured.
+    /// CPU. Geometric mean over launches, without what their blocks did to them.
+    /// `None` where nothing was measured.
     pub objective: Option<Estimate>,
     /// The objective as a ratio to the best estimate, over shared blocks; 1 for
     /// the best.
@@ -135,7 +136,8 @@ pub struct EndpointEstimate {
     /// Which.
     pub name: EndpointName,
     /// The metric's statistic in microseconds (the quantile or mean; p95 where
-    /// the metric is no latency); geometric mean over launches.
+    /// the metric is no latency); geometric mean over launches, without what
+    /// their blocks did to them.
     pub value_us: Option<f64>,
     /// Median response time, microseconds, all launches merged.
     pub p50_us: Option<u64>,
@@ -228,6 +230,9 @@ pub struct Verdict {
     pub lighter_open: Vec<ConfigId>,
     /// How much memory grew under load, where no restart was seen.
     pub memory_growth: Option<MemoryGrowth>,
+    /// The objective of the recommended as a ratio to the baseline's, over shared
+    /// blocks; `None` where the recommended is the baseline, or they share none.
+    pub against_baseline: Option<Estimate>,
 }
 
 /// The verdict in one word.

@@ -396,6 +396,7 @@ fn analysis(history: &History) -> Analysis {
             memory_growth: Some(MemoryGrowth {
                 mib_per_1000_requests: 0.42,
             }),
+            against_baseline: None,
         },
         configurations,
         noise: Some(Noise {

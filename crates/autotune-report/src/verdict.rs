@@ -47,6 +47,7 @@ struct VerdictRecord<'a> {
     restarts_observed: u32,
     memory_growth_mib_per_1000: Option<f64>,
     lighter_open: Vec<&'a str>,
+    ratio_to_baseline: configuration::Measure,
     fault: Option<FaultRecord<'a>>,
     headline: String,
     notes: Vec<String>,
@@ -154,6 +155,7 @@ fn record<'a>(study: &Study<'a>) -> VerdictRecord<'a> {
             .memory_growth
             .map(|growth| growth.mib_per_1000_requests),
         lighter_open: study.labels(lighter),
+        ratio_to_baseline: configuration::measure(recommended.and(verdict.against_baseline)),
         fault: fault(study),
         headline: sentences.next().unwrap_or_default(),
         notes: sentences.collect(),

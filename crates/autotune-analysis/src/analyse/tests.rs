@@ -224,3 +224,49 @@ fn drift_outlives_a_reboot() {
     let drift = analyse(&history, &objective()).drift.unwrap();
     assert!(drift.noticeable && drift.total_pct > 20.0, "{drift:?}");
 }
+
+#[test]
+fn who_missed_the_slow_block_is_not_ranked_by_it() {
+    let all = configurations(3);
+    let invalid = Outcome::Invalid {
+        detail: String::new(),
+    };
+    // The second is slower than the first in each block, but its launch in the
+    // slow block was invalid.
+    let trials = (0..5u32).flat_map(|block| {
+        let slow = if block == 4 { 3 } else { 1 };
+        let at = |us: u64| steady(us * slow);
+        let missed = TrialRecord {
+            outcome: if block == 4 {
+                invalid.clone()
+            } else {
+                Outcome::Measured
+            },
+            ..trial(&all[1], block, at(22_000))
+        };
+        [
+            trial(&all[0], block, at(20_000)),
+            missed,
+            trial(&all[2], block, at(24_000)),
+        ]
+    });
+    let mut objective = objective();
+    objective.baseline = Some(all[2].clone());
+    let analysis = analyse(&history(trials.collect()), &objective);
+    let ranked: Vec<ConfigId> = analysis.configurations.iter().map(|one| one.id).collect();
+    assert_eq!(ranked, [all[0].id(), all[1].id(), all[2].id()]);
+    let value = |index: usize| of(&analysis, &all[index]).objective.unwrap().value;
+    assert!(
+        (value(1) / value(0) - 1.1).abs() < 0.002,
+        "{}",
+        value(1) / value(0)
+    );
+    let shown = of(&analysis, &all[1]).endpoints[0].value_us.unwrap();
+    assert!((shown / value(1) - 1.0).abs() < 1e-6);
+    // Where a configuration is in all blocks it is the plain mean.
+    let plain = 20_000.0 * 3f64.powf(0.2);
+    assert!((value(0) / plain - 1.0).abs() < 0.002);
+    let against = analysis.verdict.against_baseline.unwrap();
+    assert!((against.value - 20.0 / 24.0).abs() < 0.002, "{against:?}");
+    assert!(against.low.is_some() && against.high.is_some());
+}

@@ -1,7 +1,7 @@
 //! The sentences after the headline: what else a reader must know before acting
 //! on it.
 
-use autotune_analysis::{ConfigAnalysis, Exploratory, Feasibility, Reason, VerdictWord};
+use autotune_analysis::{ConfigAnalysis, Estimate, Exploratory, Feasibility, Reason, VerdictWord};
 use autotune_model::{LoadShape, MemorySource};
 
 use crate::conditions::shared_cpus;
@@ -149,7 +149,10 @@ fn comparison(study: &Study<'_>, config: &ConfigAnalysis, today: &ConfigAnalysis
     if let (Some(new), Some(old)) = (config.objective, today.objective)
         && unit != Unit::Bytes
     {
-        let by = change((new.value / old.value - 1.0) * 100.0);
+        let by = match study.analysis.verdict.against_baseline {
+            Some(paired) => paired_change(&paired),
+            None => change((new.value / old.value - 1.0) * 100.0),
+        };
         let metric = study.analysis.metric;
         parts.push(format!(
             "{metric} {} instead of {} ({by})",
@@ -166,6 +169,18 @@ fn comparison(study: &Study<'_>, config: &ConfigAnalysis, today: &ConfigAnalysis
         ));
     }
     parts
+}
+
+/// The change over the blocks that both were in, with its interval.
+fn paired_change(ratio: &Estimate) -> String {
+    let percent = |ratio: f64| change((ratio - 1.0) * 100.0);
+    let interval = match (ratio.low, ratio.high) {
+        (Some(low), Some(high)) => {
+            format!(", 95 % interval {} to {}", percent(low), percent(high))
+        }
+        _ => String::new(),
+    };
+    format!("{}{interval}", percent(ratio.value))
 }
 
 /// Why the verdict is exploratory, naming what rate or time it needs.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use autotune_analysis::{Drift, Exploratory, Feasibility, LimitState, MemoryGrowth, Reason};
+use autotune_analysis::{
+    Drift, Estimate, Exploratory, Feasibility, LimitState, MemoryGrowth, Reason,
+};
 use autotune_model::{
     Accept, ConfigId, CpuSet, ErrorCode, LoadShape, MemorySource, Metric, Over, Share, Users,
 };
@@ -314,6 +316,26 @@ fn what_disturbs_is_said_and_what_does_not_is_not() {
     check_silent(|_| {}, "The machine changed");
     check_silent(|_| {}, "generator");
     check_silent(|_| {}, "RSS");
+}
+
+#[test]
+fn the_change_from_today_has_its_interval() {
+    let mut fixture = Fixture::realistic();
+    fixture.analysis.verdict.against_baseline = Some(Estimate {
+        value: 0.9,
+        low: Some(0.85),
+        high: Some(0.953),
+    });
+    for config in &mut fixture.analysis.configurations {
+        if config.is_baseline {
+            config.feasibility = Feasibility::Feasible;
+        }
+    }
+    let text = headline(&fixture.study());
+    assert!(
+        text.contains("(-10 %, 95 % interval -15 % to -4.7 %)"),
+        "{text}"
+    );
 }
 
 #[test]

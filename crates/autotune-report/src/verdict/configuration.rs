@@ -47,7 +47,7 @@ pub(super) struct ConfigurationRecord<'a> {
 
 /// An estimate, or `null`s where nothing was measured.
 #[derive(Serialize)]
-struct Measure {
+pub(super) struct Measure {
     value: Option<f64>,
     low: Option<f64>,
     high: Option<f64>,
@@ -157,7 +157,7 @@ fn record(config: &ConfigAnalysis, unit: Unit) -> ConfigurationRecord<'_> {
     }
 }
 
-fn measure(estimate: Option<Estimate>) -> Measure {
+pub(super) fn measure(estimate: Option<Estimate>) -> Measure {
     Measure {
         value: estimate.map(|estimate| estimate.value),
         low: estimate.and_then(|estimate| estimate.low),

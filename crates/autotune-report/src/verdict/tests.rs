@@ -38,6 +38,7 @@ fn keys_are_settled_in_their_order() {
             "restarts_observed",
             "memory_growth_mib_per_1000",
             "lighter_open",
+            "ratio_to_baseline",
             "fault",
             "headline",
             "notes",
