@@ -1,5 +1,6 @@
 //! How often the verdict is right.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use autotune_analysis::{Analysis, Feasibility, VerdictWord, analyse};
@@ -54,7 +55,10 @@ fn count(
 
 #[test]
 fn identical_configurations_have_no_winner() {
-    let single = |analysis: &Analysis, _: &[Configuration]| analysis.verdict.tie_set.len() == 1;
+    let single = |analysis: &Analysis, _: &[Configuration]| {
+        assert_eq!(analysis.complete_blocks, 8);
+        analysis.verdict.tie_set.len() == 1
+    };
     let winners = count(1000, 8, 4, |_| server(20_000.0, 0.03), single);
     assert!(
         winners <= 65,
@@ -65,8 +69,10 @@ fn identical_configurations_have_no_winner() {
 #[test]
 fn ten_percent_at_three_percent_noise_is_found_in_eight_blocks() {
     let of = |index: usize| server(20_000.0 * 1.1f64.powi(index as i32), 0.03);
-    let right =
-        |analysis: &Analysis, all: &[Configuration]| analysis.verdict.tie_set == [all[0].id()];
+    let right = |analysis: &Analysis, all: &[Configuration]| {
+        assert_eq!(analysis.complete_blocks, 8);
+        analysis.verdict.tie_set == [all[0].id()]
+    };
     let found = count(200, 8, 4, of, right);
     assert!(
         found >= 160,
@@ -92,16 +98,27 @@ fn the_bound_holds_and_the_best_is_in_the_tie_set() {
             .bound_pct
             .is_some_and(|bound| true_loss_pct <= bound + 1e-6)
     };
-    let held = count(200, 6, 6, of, holds);
-    assert!(held >= 183, "the bound held in only {held} of 200 studies");
     let contains = |analysis: &Analysis, all: &[Configuration]| {
         analysis.verdict.tie_set.contains(&all[0].id())
     };
-    let found = count(200, 6, 6, of, contains);
-    assert!(
-        found >= 183,
-        "the best was in the tie set in only {found} of 200 studies"
-    );
+    for blocks in [5, 8] {
+        let (held, found) = (Cell::new(0), Cell::new(0));
+        count(200, blocks, 6, of, |analysis, all| {
+            assert_eq!(analysis.complete_blocks, blocks);
+            held.set(held.get() + u32::from(holds(analysis, all)));
+            found.set(found.get() + u32::from(contains(analysis, all)));
+            true
+        });
+        let (held, found) = (held.get(), found.get());
+        assert!(
+            held >= 183,
+            "{blocks} blocks: the bound held in {held} of 200"
+        );
+        assert!(
+            found >= 183,
+            "{blocks} blocks: the best tied in {found} of 200"
+        );
+    }
 }
 
 #[test]
