@@ -282,7 +282,8 @@ fn decided(history: &History) -> Option<Decided> {
 ///
 /// An end for want of budget came after the look at this block, and the analysis
 /// of an ended study may spend more error than a look; so a study that goes on
-/// does not look at the same block again.
+/// does not look at the same block again. Nor does it end before it is confirmed:
+/// with a launch missing in one of eight blocks the next look is at sixteen.
 fn is_answered(history: &History, analysis: &Analysis) -> bool {
     let was_looked_at = history.decisions.last().is_some_and(|last| {
         matches!(

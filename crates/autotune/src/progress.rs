@@ -125,7 +125,10 @@ fn decided(kind: &DecisionKind, history: &History) {
                 Some(percent) => say(&format!(
                     "the budget can resolve differences of about {percent:.1} %"
                 )),
-                None => say("what the budget can resolve is unknown: no probe was measured twice"),
+                None => say(
+                    "what the budget can resolve is unknown: no probe was measured twice, or \
+                     fewer than two blocks fit",
+                ),
             }
         }
         DecisionKind::BlockClosed { block, .. } => {
