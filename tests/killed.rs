@@ -143,7 +143,8 @@ fn look_at_what_is_stored(place: &Place, stored: &mut Vec<Row>) {
         return;
     }
     let done = place.run(&["report", "waits"]);
-    done.assert_code(130);
+    // A sweep that saw its supervisor die may have ended by itself.
+    assert!([5, 130].map(Some).contains(&done.code), "{done}");
     let now = rows(&folder(place));
     assert_kept(stored, &now);
     assert_each_once(&now);

@@ -4,6 +4,7 @@
 mod app_hash;
 mod cli;
 mod commands;
+mod ending;
 mod exit;
 mod failure;
 mod grid_file;

@@ -1,10 +1,10 @@
 //! The study's folder: where it is, made or opened, refused when it belongs to
 //! something else, put aside on request.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use autotune_model::{CpuPlacement, ErrorCode, Seed};
+use autotune_model::{CpuPlacement, ErrorCode, History, Seed, VariantName};
 use autotune_store::{FORMAT, Store, StoreError, StudyMeta};
 
 use crate::app_hash::identity;
@@ -82,7 +82,12 @@ pub(crate) fn find(study: &str, results: &Path) -> Result<PathBuf, Failure> {
     })
 }
 
-/// A store that cannot be used.
+/// A store that was open and cannot be read.
+pub(crate) fn unreadable(error: StoreError) -> Failure {
+    Failure::stopped(ErrorCode::Store, "the study cannot be read").because(error)
+}
+
+/// A store that cannot be opened.
 pub(crate) fn failed(error: StoreError) -> Failure {
     Failure::stopped(ErrorCode::Store, "the study cannot be opened").because(error)
 }
@@ -107,19 +112,42 @@ fn check_same(store: &Store, identity: &str, opening: &Opening<'_>) -> Result<()
     } else {
         return Ok(());
     };
-    Err(Failure::Other {
+    Err(strange(&folder, changed))
+}
+
+/// The refusal of a study that is not this one.
+fn strange(folder: &str, changed: &str) -> Failure {
+    Failure::Other {
         exit: crate::exit::Exit::Usage,
         code: Some(ErrorCode::StudyChanged),
         message: format!("the study in {folder} {changed}"),
         hint: Some("--fresh begins anew and renames the old folder; nothing is deleted".to_owned()),
         source: None,
-    })
+    }
+}
+
+/// Whether the server and its Python are those that the study was measured with.
+///
+/// # Errors
+/// When one of them is another now.
+pub(crate) fn check_versions(
+    folder: &Path,
+    history: &History,
+    (variant, now): (&VariantName, &BTreeMap<String, String>),
+) -> Result<(), Failure> {
+    let trials = history.trials.iter();
+    let trials = trials.filter(|trial| trial.spec.configuration.variant() == variant);
+    let stored = trials.filter_map(|trial| Some(&trial.server.as_ref()?.versions));
+    for (name, then) in stored.flatten() {
+        if let Some(now) = now.get(name).filter(|now| *now != then) {
+            let changed = format!("was measured with {name} {then}, and now it is {now}");
+            return Err(strange(&folder.display().to_string(), &changed));
+        }
+    }
+    Ok(())
 }
 
 fn meta(grid: &Grid, identity: String, opening: &Opening<'_>) -> StudyMeta {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
     let words: Vec<String> = std::env::args().collect();
     StudyMeta {
         name: grid.file.name.clone(),
@@ -129,7 +157,7 @@ fn meta(grid: &Grid, identity: String, opening: &Opening<'_>) -> StudyMeta {
         identity,
         seed: Seed::new(opening.seed.unwrap_or(DEFAULT_SEED)),
         host: host::facts(opening.placement),
-        created_wall_ns: i64::try_from(now.as_nanos()).unwrap_or(i64::MAX),
+        created_wall_ns: host::now_wall_ns(),
         placement: opening.placement.clone(),
         provenance: vec![
             ("command".to_owned(), words.join(" ")),

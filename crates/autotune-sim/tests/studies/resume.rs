@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use autotune_analysis::Analysis;
-use autotune_model::{Bytes, CpuPlacement, History, HostFacts, Seed, TrialRecord};
+use autotune_model::{
+    Anchor, Bytes, CpuPlacement, History, HostFacts, Outcome, Seed, Span, TrialRecord, TrialSpec,
+};
 use autotune_search::Procedure;
 use autotune_sim::{Failing, SimulatedServer, World};
 use autotune_store::{FORMAT, Store, StudyMeta};
@@ -15,7 +17,7 @@ use crate::study::{configurations, objective, plan};
 
 const SOME_INVALID: Failing = Failing::Invalid(0.1);
 
-fn meta(seed: Seed) -> StudyMeta {
+pub(crate) fn meta(seed: Seed) -> StudyMeta {
     StudyMeta {
         name: "simulated".to_owned(),
         format: FORMAT,
@@ -34,7 +36,7 @@ fn meta(seed: Seed) -> StudyMeta {
     }
 }
 
-fn world(seed: Seed, failing: Failing) -> World {
+pub(crate) fn world(seed: Seed, failing: Failing) -> World {
     let truth: BTreeMap<_, _> = configurations(3)
         .iter()
         .zip([20_000.0, 22_000.0, 30_000.0])
@@ -49,6 +51,25 @@ fn world(seed: Seed, failing: Failing) -> World {
         })
         .collect();
     World::new(truth, seed)
+}
+
+/// A trial without anything in it.
+pub(crate) fn record(spec: &TrialSpec) -> TrialRecord {
+    let anchor = Anchor {
+        monotonic_ns: 0,
+        boot_ns: 0,
+        wall_ns: 0,
+    };
+    TrialRecord {
+        spec: spec.clone(),
+        outcome: Outcome::Measured,
+        span: Span {
+            start: anchor,
+            end: anchor,
+        },
+        load: None,
+        server: None,
+    }
 }
 
 async fn sweep(path: &Path, world: &mut World, seed: Seed) -> Finished {

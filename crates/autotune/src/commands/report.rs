@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use autotune_analysis::analyse;
-use autotune_model::{DecisionKind, History, StopReason};
-use autotune_report::Ending;
 use autotune_store::{Series, Store, StudyMeta};
 
 use crate::commands::sweep::view::{View, present};
+use crate::ending;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::grid_file;
@@ -33,12 +32,15 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let database = study::find(&args.study, &args.out)?;
     let store = Store::open_read_only(&database).map_err(study::failed)?;
     let meta = store.meta().clone();
-    let history = store.load_history(Series::With).map_err(study::failed)?;
+    let history = store
+        .load_history(Series::With)
+        .map_err(study::unreadable)?;
     // The text that the study was made from, not what the file says today.
     let path = Path::new(fact(&meta, "grid file").unwrap_or("grid.toml"));
     let grid = grid_file::from_text(path, &meta.grid_text)?;
     let analysis = analyse(&history, &grid.file.objective);
-    let ending = ending(&history);
+    let last = store.last_end().map_err(study::unreadable)?;
+    let ending = ending::recalled(&history, last.as_ref());
     let folder = database.parent().unwrap_or(Path::new("."));
     let view = View {
         grid: &grid,
@@ -53,23 +55,4 @@ fn fact<'a>(meta: &'a StudyMeta, name: &str) -> Option<&'a str> {
     facts
         .find(|(have, _)| have == name)
         .map(|(_, value)| value.as_str())
-}
-
-/// How the last sweep of this study ended, as far as it was written down: a
-/// study without an end was interrupted.
-fn ending(history: &History) -> Ending {
-    match history.decisions.last().map(|decision| &decision.kind) {
-        Some(DecisionKind::Stopped {
-            reason: StopReason::Answered,
-        }) => Ending::Answered,
-        Some(DecisionKind::Stopped {
-            reason: StopReason::Budget,
-        }) => Ending::Budget,
-        Some(DecisionKind::Stopped {
-            reason: StopReason::NothingMeasurable,
-        }) => Ending::NothingMeasurable,
-        Some(DecisionKind::Planned { .. } | DecisionKind::BlockClosed { .. }) | None => {
-            Ending::Interrupted
-        }
-    }
 }

@@ -114,8 +114,7 @@ fn planned(grid: &Grid) -> Planned {
     }
 }
 
-/// Versions that trials recorded; they are the same in all of a study, or the
-/// app was changed and the study refused.
+/// Versions that trials recorded. A study does not go on under other ones.
 fn versions(history: &History) -> BTreeMap<String, String> {
     let servers = history
         .trials
