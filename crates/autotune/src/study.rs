@@ -51,7 +51,7 @@ pub(crate) fn open(grid: &Grid, opening: &Opening<'_>) -> Result<OpenStudy, Fail
     if opening.fresh && folder.exists() {
         put_aside(&folder)?;
     }
-    let identity = identity(grid)?;
+    let identity = identity(grid, opening.results)?;
     let store = if database.exists() {
         let store = Store::open(&database).map_err(failed)?;
         check_same(&store, &identity, opening)?;
