@@ -17,7 +17,13 @@ pub(crate) const DATABASE: &str = "study.db";
 
 /// The seed of a study that does not name one. Any number does: it decides only
 /// orders and arrival times, and it is stored.
-const DEFAULT_SEED: u64 = 1;
+pub(crate) const DEFAULT_SEED: u64 = 1;
+/// The folder of all studies unless another is named.
+pub(crate) const DEFAULT_RESULTS: &str = "results";
+
+/// What a study tells of where it was made.
+const GRID_FILE: &str = "grid file";
+pub(crate) const RESULTS: &str = "results folder";
 
 /// How a study is to be opened.
 #[derive(Debug)]
@@ -60,6 +66,19 @@ pub(crate) fn open(grid: &Grid, opening: &Opening<'_>) -> Result<OpenStudy, Fail
         Store::create(&database, &meta(grid, identity, opening)).map_err(failed)?
     };
     Ok(OpenStudy { folder, store })
+}
+
+/// Where the grid file of a study was.
+pub(crate) fn grid_file(meta: &StudyMeta) -> &Path {
+    Path::new(fact(meta, GRID_FILE).unwrap_or("grid.toml"))
+}
+
+/// What a study tells of how it was made, by name.
+pub(crate) fn fact<'a>(meta: &'a StudyMeta, name: &str) -> Option<&'a str> {
+    let mut facts = meta.provenance.iter();
+    facts
+        .find(|(have, _)| have == name)
+        .map(|(_, value)| value.as_str())
 }
 
 /// The database that a `STUDY` argument means: a folder, its database or a name.
@@ -161,7 +180,8 @@ fn meta(grid: &Grid, identity: String, opening: &Opening<'_>) -> StudyMeta {
         placement: opening.placement.clone(),
         provenance: vec![
             ("command".to_owned(), words.join(" ")),
-            ("grid file".to_owned(), grid.path.display().to_string()),
+            (GRID_FILE.to_owned(), grid.path.display().to_string()),
+            (RESULTS.to_owned(), opening.results.display().to_string()),
         ],
     }
 }
@@ -191,4 +211,74 @@ fn put_aside(folder: &Path) -> Result<(), Failure> {
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use autotune_model::{
+        Anchor, Configuration, LoadShape, Outcome, ServerRecord, Span, Stage, TrialKey,
+        TrialRecord, TrialSpec, Users,
+    };
+
+    use super::*;
+
+    fn trial(variant: &VariantName, versions: BTreeMap<String, String>) -> TrialRecord {
+        let profiles = autotune_server::profiles();
+        let folded = Configuration::fold(&profiles[0], variant, &[], false);
+        let anchor = Anchor {
+            monotonic_ns: 0,
+            boot_ns: 0,
+            wall_ns: 0,
+        };
+        TrialRecord {
+            spec: TrialSpec {
+                key: TrialKey {
+                    stage: Stage::Measure,
+                    block: 0,
+                    position: 0,
+                },
+                attempt: 0,
+                configuration: folded.configuration,
+                load: LoadShape::Closed(Users {
+                    count: 1,
+                    think: Duration::ZERO,
+                }),
+                length: Duration::from_secs(1),
+                warm_up: Duration::ZERO,
+                seed: Seed::new(1),
+            },
+            outcome: Outcome::Measured,
+            span: Span {
+                start: anchor,
+                end: anchor,
+            },
+            load: None,
+            server: Some(ServerRecord {
+                versions,
+                ..ServerRecord::default()
+            }),
+        }
+    }
+
+    #[test]
+    fn a_study_does_not_go_on_under_other_versions() {
+        let variant = VariantName::new("gunicorn");
+        let versions = |text: &str| BTreeMap::from([("gunicorn".to_owned(), text.to_owned())]);
+        let mut history = History::default();
+        let check = |history: &History, now: &str| {
+            check_versions(Path::new("results/x"), history, (&variant, &versions(now)))
+        };
+        assert!(check(&history, "23.0.0").is_ok());
+        history.trials.push(trial(&variant, versions("23.0.0")));
+        assert!(check(&history, "23.0.0").is_ok());
+        let refused = check(&history, "24.0.0").unwrap_err();
+        assert_eq!(refused.exit(), crate::exit::Exit::Usage);
+        let Failure::Other { message, hint, .. } = refused else {
+            panic!("{refused:?}");
+        };
+        assert!(message.contains("with gunicorn 23.0.0, and now it is 24.0.0"));
+        assert!(hint.is_some_and(|hint| hint.starts_with("--fresh")));
+    }
 }

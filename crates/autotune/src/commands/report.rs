@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use autotune_analysis::analyse;
-use autotune_store::{Series, Store, StudyMeta};
+use autotune_store::{Series, Store};
 
 use crate::commands::sweep::view::{View, present};
 use crate::ending;
@@ -20,7 +20,7 @@ pub(crate) struct Args {
     /// A study: its folder, its study.db, or its name below the results folder
     study: String,
     /// The folder of all studies
-    #[arg(long, value_name = "FOLDER", default_value = "results")]
+    #[arg(long, value_name = "FOLDER", default_value = study::DEFAULT_RESULTS)]
     out: PathBuf,
     /// Print the verdict as JSON and nothing else to stdout
     #[arg(long)]
@@ -36,8 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         .load_history(Series::With)
         .map_err(study::unreadable)?;
     // The text that the study was made from, not what the file says today.
-    let path = Path::new(fact(&meta, "grid file").unwrap_or("grid.toml"));
-    let grid = grid_file::from_text(path, &meta.grid_text)?;
+    let grid = grid_file::from_text(study::grid_file(&meta), &meta.grid_text)?;
     let analysis = analyse(&history, &grid.file.objective);
     let last = store.last_end().map_err(study::unreadable)?;
     let ending = ending::recalled(&history, last.as_ref());
@@ -48,11 +47,4 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         ending: &ending,
     };
     present(folder, &view, &history, &analysis, args.json)
-}
-
-fn fact<'a>(meta: &'a StudyMeta, name: &str) -> Option<&'a str> {
-    let mut facts = meta.provenance.iter();
-    facts
-        .find(|(have, _)| have == name)
-        .map(|(_, value)| value.as_str())
 }

@@ -51,7 +51,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
     /// The folder of all studies
-    #[arg(long, value_name = "FOLDER", default_value = "results")]
+    #[arg(long, value_name = "FOLDER", default_value = study::DEFAULT_RESULTS)]
     out: PathBuf,
     /// Print the verdict as JSON and nothing else to stdout
     #[arg(long)]
