@@ -66,9 +66,13 @@ fn a_setting_that_the_app_overrides_makes_the_trial_invalid() {
 
 /// Sweeps what cannot be measured; what it says, and the fault in the verdict.
 fn stopped(place: &Place) -> (Done, String) {
+    let folder = place.work().join("results/plain");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let outdated = folder.join("gunicorn.conf.py");
+    std::fs::write(&outdated, "workers = 9").expect("written");
     let done = place.run(&["sweep", "grid.toml"]);
     done.assert_code(5);
-    let folder = place.work().join("results/plain");
+    assert!(!outdated.exists(), "nothing is recommended any more");
     // At once: before any trial.
     assert_eq!(rows(&folder), []);
     for file in FILES {

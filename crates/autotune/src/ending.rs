@@ -27,6 +27,20 @@ pub(crate) fn of(ended: &Ended, grid: &Grid) -> Ending {
     }
 }
 
+/// As it is printed.
+pub(crate) fn without_secrets(fault: Fault, grid: &Grid) -> Fault {
+    let redactor = redactor(grid);
+    let source = fault.source.map(|cause| {
+        let text = causes(cause.as_ref());
+        redactor.clean(&text).into()
+    });
+    Fault {
+        code: fault.code,
+        message: redactor.clean(&fault.message),
+        source,
+    }
+}
+
 /// As it is stored.
 pub(crate) fn stored(ending: &Ending) -> RunEnd {
     match ending {
@@ -77,20 +91,29 @@ fn done(reason: StopReason) -> Ending {
 /// The first line says what happened and why; what follows is a log.
 fn told(fault: &Fault) -> String {
     let text = fault.to_string();
-    let mut causes = String::new();
-    let mut next = fault.source();
+    let Some(cause) = fault.source() else {
+        return text;
+    };
+    let causes = causes(cause);
+    match text.split_once('\n') {
+        Some((first, log)) => {
+            let what = first.strip_suffix(LOG_FOLLOWS).unwrap_or(first);
+            format!("{what}: {causes}{LOG_FOLLOWS}\n{log}")
+        }
+        None => format!("{text}: {causes}"),
+    }
+}
+
+/// An error and its causes on one line.
+fn causes(first: &(dyn Error + 'static)) -> String {
+    let mut text = first.to_string();
+    let mut next = first.source();
     while let Some(cause) = next {
         // Writing to a String cannot fail.
-        write!(causes, ": {cause}").unwrap_or_default();
+        write!(text, ": {cause}").unwrap_or_default();
         next = cause.source();
     }
-    match text.split_once('\n') {
-        Some((first, log)) if !causes.is_empty() => {
-            let what = first.strip_suffix(LOG_FOLLOWS).unwrap_or(first);
-            format!("{what}{causes}{LOG_FOLLOWS}\n{log}")
-        }
-        _ => format!("{text}{causes}"),
-    }
+    text
 }
 
 /// Logs come without secrets already; the words of a program that failed to run
@@ -167,6 +190,40 @@ mod tests {
         // Studies of the first format have no ends.
         assert_eq!(recalled(&history(&answered), None), Ending::Answered);
         assert_eq!(recalled(&history(&[]), None), Ending::Interrupted);
+    }
+
+    #[test]
+    fn secrets_reach_neither_store_nor_screen() {
+        let text = r#"name = "demo"
+[server.demo]
+profile = "command"
+dir = "."
+command = "serve --port {{ port }} --n {{ n }}"
+env = { TOKEN = { from_env = "PATH", secret = true } }
+[grid]
+n = [1]
+[[endpoint]]
+name = "home"
+path = "/"
+[load.open]
+rate = 20
+[budget]
+time = "1h"
+"#;
+        let path = std::path::Path::new("grid.toml");
+        let grid = crate::grid_file::from_text(path, text).unwrap();
+        let secret = std::env::var("PATH").unwrap();
+        let fault = || Fault {
+            code: ErrorCode::Process,
+            message: format!("cannot run {secret}"),
+            source: Some(format!("no file {secret}").into()),
+        };
+        let Ending::Stopped { fault: kept, .. } = of(&Ended::Stopped(fault()), &grid) else {
+            panic!("it was stopped");
+        };
+        assert_eq!(kept, "cannot run (secret): no file (secret)");
+        let shown = without_secrets(fault(), &grid);
+        assert_eq!(told(&shown), kept);
     }
 
     #[test]

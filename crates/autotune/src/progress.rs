@@ -69,7 +69,7 @@ impl Progress {
         let rest = u32::try_from(self.of_block.saturating_sub(self.in_block)).unwrap_or(0);
         if self.in_block == 1 && rest > 0 {
             say(&format!(
-                "the other {rest} take about {}; {} of the budget left",
+                "about {} for the rest of this block, {} of the budget left",
                 short(record.span.length() * rest),
                 short(left)
             ));

@@ -6,11 +6,12 @@ use std::path::Path;
 
 use autotune_analysis::Analysis;
 use autotune_model::{
-    Anchor, Bytes, CpuPlacement, History, HostFacts, Outcome, Seed, Span, TrialRecord, TrialSpec,
+    Anchor, Bytes, CpuPlacement, DecisionKind, History, HostFacts, Outcome, Seed, Span,
+    TrialRecord, TrialSpec,
 };
 use autotune_search::Procedure;
 use autotune_sim::{Failing, SimulatedServer, World};
-use autotune_store::{FORMAT, Store, StudyMeta};
+use autotune_store::{FORMAT, Series, Store, StudyMeta};
 use autotune_sweep::{Ended, Event, Finished, Sweep};
 
 use crate::study::{configurations, objective, plan};
@@ -79,6 +80,8 @@ async fn sweep(path: &Path, world: &mut World, seed: Seed) -> Finished {
         Store::create(path, &meta(seed))
     }
     .unwrap();
+    let known = store.load_history(Series::Without).unwrap();
+    let known = known.decisions.len();
     let procedure = Procedure::exhaustive(plan(configurations(3), 4, seed));
     let objective = objective();
     let mut sweep = Sweep {
@@ -87,13 +90,19 @@ async fn sweep(path: &Path, world: &mut World, seed: Seed) -> Finished {
         objective: &objective,
         owner: "here",
     };
-    let mut keys = Vec::new();
-    let mut on_event = |event: Event<'_>| {
-        if let Event::TrialStarted { spec, .. } = event {
-            keys.push((spec.key, spec.attempt));
-        }
+    let (mut keys, mut told) = (Vec::new(), Vec::new());
+    let mut on_event = |event: Event<'_>| match event {
+        Event::TrialStarted { spec, .. } => keys.push((spec.key, spec.attempt)),
+        Event::Decided { kind, .. } => told.push(kind.clone()),
+        _ => {}
     };
     let finished = sweep.run(world, &mut on_event).await.unwrap();
+    let decided = finished.history.decisions.iter().skip(known);
+    let decided = decided.map(|decision| decision.kind.clone());
+    let decided: Vec<_> = decided
+        .filter(|kind| !matches!(kind, DecisionKind::Stopped { .. }))
+        .collect();
+    assert_eq!(told, decided, "every decision is told, its end apart");
     let mut distinct = keys.clone();
     distinct.sort();
     distinct.dedup();

@@ -88,6 +88,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
             for failure in [kept.err(), shown.err()].into_iter().flatten() {
                 failure.print();
             }
+            let fault = ending::without_secrets(fault, &request.grid);
             Err(world::failed(fault))
         }
         (_, shown) => kept.and(shown),
