@@ -12,22 +12,36 @@ const INVALID: usize = 6;
 /// worked before.
 const STARTS: usize = 3;
 
+/// What the last trials are looked at with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watch {
+    /// A block has so many trials.
+    pub(crate) of_block: usize,
+    /// When this run began. Its trials alone can stop it: since the run before
+    /// it was stopped, the trouble may have been mended.
+    pub(crate) since_wall_ns: i64,
+}
+
 /// A fault where the last trials say more of the surroundings than of their
-/// configurations. A block has so many trials.
-pub(crate) fn hopeless(history: &History, of_block: usize) -> Option<Fault> {
+/// configurations.
+pub(crate) fn hopeless(history: &History, watch: Watch) -> Option<Fault> {
     let mut by_time: Vec<&TrialRecord> = history.trials.iter().collect();
     by_time.sort_by_key(|trial| trial.span.end.wall_ns);
-    nothing_valid(&by_time, of_block).or_else(|| nothing_starts(history, &by_time))
+    let of_run = by_time
+        .iter()
+        .filter(|trial| trial.span.start.wall_ns >= watch.since_wall_ns);
+    let of_run = last(&by_time, of_run.count());
+    let before = last(&by_time, INVALID + watch.of_block);
+    nothing_valid(of_run, before).or_else(|| nothing_starts(history, of_run))
 }
 
 /// The last trials were invalid, and nothing was measured in a block's worth of
 /// trials before them: those that are tried again come last in a block, so that a
 /// few bad ones follow each other in a sound sweep, too.
-fn nothing_valid(by_time: &[&TrialRecord], of_block: usize) -> Option<Fault> {
-    let last = last(by_time, INVALID);
+fn nothing_valid(of_run: &[&TrialRecord], before: &[&TrialRecord]) -> Option<Fault> {
+    let last = last(of_run, INVALID);
     let is_invalid = |trial: &&TrialRecord| matches!(trial.outcome, Outcome::Invalid { .. });
-    let window = self::last(by_time, INVALID + of_block);
-    let measured = window.iter().any(|trial| is_measured(trial));
+    let measured = before.iter().any(|trial| is_measured(trial));
     if last.len() < INVALID || measured || !last.iter().all(is_invalid) {
         return None;
     }
@@ -39,17 +53,17 @@ fn nothing_valid(by_time: &[&TrialRecord], of_block: usize) -> Option<Fault> {
 
 /// The last launches failed, among them the control, which is known to work, or
 /// two configurations that were measured before. One alone may be unsteady.
-fn nothing_starts(history: &History, by_time: &[&TrialRecord]) -> Option<Fault> {
-    let failed = by_time
+fn nothing_starts(history: &History, of_run: &[&TrialRecord]) -> Option<Fault> {
+    let failed = of_run
         .iter()
         .rev()
         .take_while(|trial| matches!(trial.outcome, Outcome::FailedToStart { .. }));
-    let run = last(by_time, failed.count());
+    let run = last(of_run, failed.count());
     if run.len() < STARTS {
         return None;
     }
     let worked = |id: ConfigId| {
-        let mut all = by_time.iter();
+        let mut all = history.trials.iter();
         all.any(|trial| trial.spec.configuration.id() == id && is_measured(trial))
     };
     let mut fell: Vec<ConfigId> = run
@@ -165,9 +179,15 @@ mod tests {
     }
 
     /// Trials in order of time, as in `m0 i1`: outcome and configuration; with
-    /// configuration 0 as the control, in blocks of four.
+    /// configuration 0 as the control, in blocks of four. After `|` begins the run.
     fn check(trials: &str, expected: Option<&str>) {
-        let trials = (0..).zip(trials.split_whitespace()).map(|(at, text)| {
+        let (earlier, now) = trials.split_once('|').unwrap_or(("", trials));
+        let watch = Watch {
+            of_block: 4,
+            since_wall_ns: i64::try_from(earlier.split_whitespace().count()).unwrap(),
+        };
+        let all = earlier.split_whitespace().chain(now.split_whitespace());
+        let trials = (0..).zip(all).map(|(at, text)| {
             let letter = text.chars().next().unwrap();
             trial(at, letter, text[1..].parse().unwrap())
         });
@@ -183,7 +203,7 @@ mod tests {
                 },
             }],
         };
-        let fault = hopeless(&history, 4);
+        let fault = hopeless(&history, watch);
         match (fault, expected) {
             (None, None) => {}
             (Some(fault), Some(part)) => {
@@ -218,5 +238,13 @@ mod tests {
         check("m0 m1 f1 f2 f3", None);
         check("m0 m1 f1 f0", None);
         check("m0 m1 m2 f1 f2 f0 m3", None);
+    }
+
+    #[test]
+    fn what_stopped_an_earlier_run_does_not_stop_this_one() {
+        check("m0 m1 m2 f1 f2 f0 | f3", None);
+        check("m0 m1 m2 f1 f2 f0 | f3 f1 f0", Some("the last 3 launches"));
+        check("i0 i1 i2 i3 i0 i1 | i0", None);
+        check("i0 i1 | i2 i3 i0 i1 i2 i3", Some("the last 6 trials"));
     }
 }

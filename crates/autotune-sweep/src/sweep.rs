@@ -11,7 +11,7 @@ use autotune_search::{Next, Procedure, Warning};
 use autotune_store::{Claim, Lease, Series, Store, StoreError};
 
 use crate::event::Event;
-use crate::hopeless::hopeless;
+use crate::hopeless::{Watch, hopeless};
 use crate::run_trial::{Fault, RunTrial};
 
 /// A lease outlasts its trial by this. Every trial is claimed anew just before it
@@ -62,6 +62,12 @@ pub enum SweepError {
     Store(#[from] StoreError),
 }
 
+/// Trials that the procedure asks for.
+struct Round {
+    trials: Vec<TrialSpec>,
+    watch: Watch,
+}
+
 impl Sweep<'_> {
     /// Runs until the procedure, the user or a fault ends it. Every trial is
     /// stored before the next one begins. A store that fails on the way is a
@@ -97,6 +103,10 @@ impl Sweep<'_> {
         world: &mut R,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<Ended, StoreError> {
+        let watch = Watch {
+            of_block: self.procedure.plan().configurations.len(),
+            since_wall_ns: world.now_wall_ns(),
+        };
         if !history.trials.is_empty() {
             let (trials, spent) = (history.trials.len(), history.time_spent());
             on_event(Event::Resumed { trials, spent });
@@ -109,7 +119,8 @@ impl Sweep<'_> {
             let analysis = analyse(history, self.objective);
             match self.procedure.next(history, &analysis) {
                 Next::Run(trials) => {
-                    let ended = self.run_trials(history, trials, world, on_event).await?;
+                    let round = Round { trials, watch };
+                    let ended = self.run_trials(history, round, world, on_event).await?;
                     if let Some(ended) = ended {
                         return Ok(ended);
                     }
@@ -138,7 +149,7 @@ impl Sweep<'_> {
     async fn run_trials<R: RunTrial>(
         &mut self,
         history: &mut History,
-        trials: Vec<TrialSpec>,
+        Round { trials, watch }: Round,
         world: &mut R,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<Option<Ended>, StoreError> {
@@ -180,8 +191,7 @@ impl Sweep<'_> {
             if interrupted {
                 return Ok(Some(Ended::Interrupted));
             }
-            let all = self.procedure.plan().configurations.len();
-            if let Some(fault) = hopeless(history, all) {
+            if let Some(fault) = hopeless(history, watch) {
                 return Ok(Some(Ended::Stopped(fault)));
             }
         }
