@@ -105,9 +105,14 @@ fn a_failed_setup_step_stops_the_sweep_and_leaves_its_files() {
     for file in FILES {
         assert!(folder(&place).join(file).is_file(), "no {file}");
     }
-    let verdict = verdict(&folder(&place));
-    assert_eq!(verdict["verdict"], "stopped");
-    assert_eq!(verdict["fault"]["code"], "A0201");
+    let told = verdict(&folder(&place));
+    assert_eq!(told["verdict"], "stopped");
+    assert_eq!(told["fault"]["code"], "A0201");
+    // The study remembers how it ended.
+    let shown = place.run(&["report", "waits"]);
+    shown.assert_code(5);
+    assert_eq!(shown.stdout, done.stdout);
+    assert_eq!(verdict(&folder(&place)), told);
 }
 
 #[test]

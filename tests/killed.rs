@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::place::{Done, LEFT_AFTER, PAUSE, Place, Running};
+use crate::place::{Done, LOOKS, PAUSE, Place, Running};
 use crate::processes::{Process, children, descendants, is_listened_on, marked_by};
 use crate::study::{
     Row, assert_each_once, assert_kept, folder, loads, place, rows, sweep_to_an_end, wait_for_load,
@@ -30,8 +30,8 @@ fn killed_under_load_it_leaves_nothing_and_the_study_is_finished() {
     if !has_python() {
         return;
     }
-    // Enough for the pre-flight: how the study ends is not asked here.
-    let place = place("25s");
+    // The shortest trials that there are, in a budget that no machine spends here.
+    let place = place("4m");
     let mut stored = Vec::new();
     for victim in VICTIMS {
         let mut running = place.start(&["sweep", "grid.toml"]);
@@ -50,8 +50,13 @@ fn killed_under_load_it_leaves_nothing_and_the_study_is_finished() {
         }
         look_at_what_is_stored(&place, &mut stored);
     }
-    // A machine that is too busy to measure gives 5.
-    let done = place.run(&["sweep", "grid.toml"]);
+    let mut running = place.start(&["sweep", "grid.toml"]);
+    let before = loads(&place) + 1;
+    wait_for_load(&place, &mut running, before).expect("a trial comes");
+    running.signal(Signal::SIGINT);
+    running.finish().assert_code(130);
+    // A verdict is made of what there is.
+    let done = place.run(&["sweep", "grid.toml", "--budget", "1s"]);
     assert!([0, 3, 4, 5].map(Some).contains(&done.code), "{done}");
     finished(&place, &stored);
 }
@@ -90,7 +95,6 @@ fn killed_at_twenty_moments() {
 fn kill_and_look(running: &mut Running, victim: Victim, port: Option<u16>) {
     let supervisors = children(running.pid());
     let below: Vec<Process> = descendants(running.pid());
-    let killed = Instant::now();
     if !matches!(victim, Victim::Supervisor) {
         running.signal(Signal::SIGKILL);
     }
@@ -107,7 +111,10 @@ fn kill_and_look(running: &mut Running, victim: Victim, port: Option<u16>) {
         (left, listens)
     };
     let mut found = look();
-    while found != (Vec::new(), false) && killed.elapsed() < LEFT_AFTER {
+    for _ in 0..LOOKS {
+        if found == (Vec::new(), false) {
+            break;
+        }
         std::thread::sleep(PAUSE);
         found = look();
     }
@@ -143,7 +150,8 @@ fn look_at_what_is_stored(place: &Place, stored: &mut Vec<Row>) {
         return;
     }
     let done = place.run(&["report", "waits"]);
-    done.assert_code(130);
+    // A sweep that saw its supervisor die may have ended by itself.
+    assert!([5, 130].map(Some).contains(&done.code), "{done}");
     let now = rows(&folder(place));
     assert_kept(stored, &now);
     assert_each_once(&now);

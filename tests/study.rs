@@ -5,11 +5,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::place::{Done, PAUSE, Place, Running, read};
+use crate::place::{Done, PATIENCE, PAUSE, Place, Running, read};
 
 /// What every sweep leaves.
 pub(crate) const FILES: [&str; 4] = ["verdict.json", "trials.csv", "report.md", "report.html"];
@@ -91,7 +91,7 @@ fn ports(place: &Place) -> Vec<PathBuf> {
 /// Waits until more servers than this came under load; the port of the latest.
 /// `None` when the program has ended before.
 pub(crate) fn wait_for_load(place: &Place, running: &mut Running, before: usize) -> Option<u16> {
-    let until = Instant::now() + Duration::from_secs(90);
+    let until = Instant::now() + PATIENCE;
     loop {
         let ports = ports(place);
         if let Some(last) = ports.get(before..).and_then(<[_]>::last) {

@@ -16,7 +16,8 @@ fn a_sweep_is_interrupted_goes_on_and_is_shown_again() {
         return;
     }
     let place = place("40s");
-    interrupted_in_its_second_trial(&place);
+    interrupted_in_its_second_trial();
+    interrupted_at_once(&place);
     let before = rows(&folder(&place));
 
     let done = sweep_to_an_end(&place);
@@ -31,26 +32,75 @@ fn a_sweep_is_interrupted_goes_on_and_is_shown_again() {
     another_grid_is_refused(&place);
 }
 
-fn interrupted_in_its_second_trial(place: &Place) {
+/// With a budget that no machine spends before the second trial.
+fn interrupted_in_its_second_trial() {
+    let place = &place("20m");
     let mut running = place.start(&["sweep", "grid.toml"]);
+    wait_for_load(place, &mut running, 0).expect("a trial comes");
+    let database = folder(place).join("study.db");
+    for words in [
+        &["sweep", "grid.toml"][..],
+        &["sweep", "grid.toml", "--fresh"],
+    ] {
+        let second = place.run(words);
+        second.assert_code(5);
+        second.assert_says("another sweep runs on this machine");
+        assert!(database.is_file(), "a running sweep loses its folder");
+    }
     wait_for_load(place, &mut running, 1).expect("the second trial comes");
-    let second = place.run(&["sweep", "grid.toml"]);
-    second.assert_code(5);
-    second.assert_says("another sweep runs on this machine");
     running.signal(Signal::SIGINT);
     let done = running.finish();
+    assert_interrupted(place, &done);
+    let rows = rows(&folder(place));
+    assert!(rows.len() >= 2, "{rows:#?}");
+    // The one that ran, unless it ended before the signal came.
+    let interrupted = rows.iter().filter(|row| row.outcome == "interrupted");
+    assert!(interrupted.count() <= 1, "{rows:#?}");
+}
+
+fn interrupted_at_once(place: &Place) {
+    let mut running = place.start(&["sweep", "grid.toml"]);
+    wait_for_load(place, &mut running, 0).expect("a trial comes");
+    running.signal(Signal::SIGINT);
+    assert_interrupted(place, &running.finish());
+}
+
+#[track_caller]
+fn assert_interrupted(place: &Place, done: &Done) {
     done.assert_code(130);
     done.assert_says("stopping: the trial is ended cleanly");
     assert!(!done.stdout.contains("recommended:"), "{done}");
-    let verdict = verdict(&folder(place));
-    assert_eq!(verdict["verdict"], "interrupted");
-    assert!(verdict["recommended"].is_null(), "{verdict:#}");
+    let told = verdict(&folder(place));
+    assert_eq!(told["verdict"], "interrupted");
+    assert!(told["recommended"].is_null(), "{told:#}");
     assert!(folder(place).join("study.db").is_file());
-    let rows = rows(&folder(place));
-    assert_eq!(rows.last().expect("two trials").outcome, "interrupted");
-    assert_eq!(rows.len(), 2, "{rows:#?}");
     // All of them are written, however a sweep ends.
     assert!(files(place).values().all(|text| !text.is_empty()));
+    place.run(&["report", "waits"]).assert_code(130);
+}
+
+/// The app is gone when the study is to go on: nothing is measured or ruled out.
+#[test]
+fn a_resume_looks_at_the_app_first() {
+    if !has_python() {
+        return;
+    }
+    let place = place("20m");
+    let down = place.path("down");
+    let more = format!(", DOWN = \"{}\"", down.display());
+    place.write("grid.toml", &grid(&place, "20m", "[2, 300]", &more));
+    let mut running = place.start(&["sweep", "grid.toml"]);
+    wait_for_load(&place, &mut running, 0).expect("a trial comes");
+    running.signal(Signal::SIGINT);
+    running.finish().assert_code(130);
+    let before = rows(&folder(&place));
+    std::fs::write(&down, "").expect("written");
+    let done = place.run(&["sweep", "grid.toml"]);
+    done.assert_code(5);
+    done.assert_says("server does not start");
+    done.assert_says("the database is down");
+    assert_eq!(rows(&folder(&place)), before);
+    place.run(&["report", "waits"]).assert_code(5);
 }
 
 fn stdout_and_verdict_agree(place: &Place, done: &Done) {

@@ -2,7 +2,7 @@
 
 At its tenth request it writes its port into a new file in the folder LOADED:
 fewer come before the load. With FAIL_AFTER, a file, it serves only the first
-time: later launches print TOKEN and end.
+time: later launches print TOKEN and end. Where the file DOWN is, it never starts.
 """
 
 import argparse
@@ -24,6 +24,9 @@ if served_before is not None:
     if os.path.exists(served_before):
         sys.exit("this server wants to be started only once")
     open(served_before, "w").close()
+
+if os.path.exists(os.environ.get("DOWN", "/nowhere/at/all")):
+    sys.exit("the database is down")
 
 requests = 0
 

@@ -104,6 +104,7 @@ fn describe(arm: &Arm<'_>, objective: &Objective, control: Option<ConfigId>) -> 
         endpoints,
         memory: footprint.memory,
         memory_range: footprint.memory_range,
+        memory_growth: growth::growth(arm),
         cpu_per_request: footprint.cpu_per_request,
         busy_pct: footprint.busy_pct,
         boot: footprint.boot,

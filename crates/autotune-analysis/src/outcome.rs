@@ -78,6 +78,8 @@ pub struct ConfigAnalysis {
     pub memory: Option<Bytes>,
     /// The least and the largest peak over launches.
     pub memory_range: Option<(Bytes, Bytes)>,
+    /// Growth under load; what only the recommended one is said to have in words.
+    pub memory_growth: Option<MemoryGrowth>,
     /// Median over launches of the CPU time per completed request.
     pub cpu_per_request: Option<Duration>,
     /// Median over launches of the server's CPU time per second of load, in
@@ -288,7 +290,7 @@ pub enum Reason {
     OnlyOne,
     /// The best estimate, as none is shown within `accept`.
     BestEstimate,
-    /// Its limits are shown to hold; those of others are not.
+    /// Its limits are shown to hold and no launch failed; not so of others.
     LimitsShown,
     /// The least memory.
     LeastMemory {

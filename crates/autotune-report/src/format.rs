@@ -15,6 +15,18 @@ pub(crate) fn percent(value: f64) -> String {
     format!("{} %", tidy(value))
 }
 
+/// A percentage that somebody asked for, with all its decimals: `0.05 %`.
+pub(crate) fn percent_exactly(value: f64) -> String {
+    // Without what multiplying by 100 adds in the last bits.
+    format!("{} %", (value * 1e9).round() / 1e9)
+}
+
+/// A confidence in percent with two decimals, never rounded up.
+pub(crate) fn confidence(value: f64) -> String {
+    let percent = (value * 1e4 + 1e-6).floor() / 100.0;
+    format!("{percent} %")
+}
+
 /// An upper bound in percent, never rounded down: a bound that is stated must
 /// hold.
 pub(crate) fn percent_at_most(value: f64) -> String {
@@ -169,6 +181,26 @@ mod tests {
         ];
         for (value, expected) in cases {
             assert_eq!(percent_at_most(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_and_claimed_is_not_rounded_away() {
+        let cases = [
+            (5.0, "5 %"),
+            (0.05, "0.05 %"),
+            (0.07 * 0.01 * 100.0, "0.07 %"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(percent_exactly(value), expected, "{value}");
+        }
+        let cases = [
+            (0.95, "95 %"),
+            (0.9875, "98.75 %"),
+            (1.0 - 0.05 / 6.0, "99.16 %"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(confidence(value), expected, "{value}");
         }
     }
 

@@ -6,7 +6,7 @@ pub(crate) mod notes;
 
 use std::collections::BTreeMap;
 
-use autotune_analysis::{ConfigAnalysis, Feasibility, LimitState, VerdictWord};
+use autotune_analysis::{ConfigAnalysis, Feasibility, LimitState, Reason, VerdictWord};
 
 use crate::conditions::{circumstances, objective};
 use crate::format::{count, list, one_line, percent_at_most, time_us};
@@ -64,7 +64,13 @@ fn recommended(study: &Study<'_>, word: VerdictWord, config: &ConfigAnalysis) ->
     let lead = match word {
         VerdictWord::KeepCurrent => format!("keep {name}, which runs today"),
         VerdictWord::Recommended | VerdictWord::Infeasible => name.to_owned(),
-        VerdictWord::Unresolved => format!("unresolved, the favourite is {name}"),
+        VerdictWord::Unresolved => match unmeasured(study).as_slice() {
+            [] => format!("unresolved, the favourite is {name}"),
+            names => format!(
+                "unresolved, as {} could not be measured; the favourite of the others is {name}",
+                list(names)
+            ),
+        },
     };
     format!(
         "{lead}: {} ({}), {}.",
@@ -77,7 +83,7 @@ fn recommended(study: &Study<'_>, word: VerdictWord, config: &ConfigAnalysis) ->
 /// What is claimed of the recommended one against the best.
 fn claim(study: &Study<'_>, word: VerdictWord) -> String {
     let verdict = &study.analysis.verdict;
-    let confidence = crate::format::percent(study.analysis.confidence * 100.0);
+    let confidence = crate::format::confidence(study.analysis.confidence);
     let Some(bound_pct) = verdict.bound_pct else {
         return "measured too seldom to say how much worse than the best measured it may be"
             .to_owned();
@@ -93,16 +99,27 @@ fn claim(study: &Study<'_>, word: VerdictWord) -> String {
         (Some(_), Some(bound_us)) => format!(" or {}", time_us(bound_us.ceil())),
         _ => String::new(),
     };
+    // The bound is within `accept`, where only a configuration that could not be
+    // measured keeps the verdict open.
+    let is_within = !verdict.why.contains(&Reason::BestEstimate);
     match word {
-        VerdictWord::Unresolved => format!(
+        VerdictWord::Unresolved if !is_within => format!(
             "with {confidence} confidence it is only shown to be at most {bound}{time} worse than \
              the best measured, where {} is accepted",
             study.objective.accept
         ),
-        VerdictWord::Recommended | VerdictWord::KeepCurrent | VerdictWord::Infeasible => format!(
+        _ => format!(
             "with {confidence} confidence at most {bound}{time} worse than the best measured"
         ),
     }
+}
+
+/// Configurations of which nothing is known: one of them may be the best.
+pub(crate) fn unmeasured<'a>(study: &Study<'a>) -> Vec<&'a str> {
+    let all = study.analysis.configurations.iter();
+    all.filter(|config| matches!(config.feasibility, Feasibility::Unknown(_)))
+        .map(label)
+        .collect()
 }
 
 pub(crate) fn feasible<'a>(study: &Study<'a>) -> impl Iterator<Item = &'a ConfigAnalysis> {
@@ -232,7 +249,7 @@ pub(crate) fn limit_sentence(config: &ConfigAnalysis) -> Option<String> {
     let limit = format!(
         "{} of {}",
         first.limit,
-        crate::format::percent(first.at_most * 100.0)
+        crate::format::percent_exactly(first.at_most * 100.0)
     );
     Some(match (shown.is_empty(), unsure.is_empty()) {
         (false, true) => format!("{limit} is shown to hold at every endpoint."),

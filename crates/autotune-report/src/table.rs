@@ -1,6 +1,7 @@
 //! The ranking as rows of text: for the terminal, Markdown and HTML alike.
 
-use autotune_analysis::{ConfigAnalysis, Standing};
+use autotune_analysis::{ConfigAnalysis, MemoryGrowth, Standing};
+use autotune_model::LoadShape;
 
 use crate::format::{NONE, in_unit, memory, one_line, percent_at_most, ratio, share};
 use crate::sentences::failures;
@@ -33,25 +34,32 @@ pub enum Align {
     Right,
 }
 
+/// What a memory that grows is called; a faster server grows more under closed
+/// load, so that only the growth by request can be compared.
+pub(crate) const GROWTH: &str = "memory grown per 1,000 requests";
+
 /// Every configuration that was launched, best first; one score column.
 pub fn table(study: &Study<'_>) -> Table {
-    let columns = [
+    let metric = study.analysis.metric.to_string();
+    let mut columns = vec![
         ("configuration", Align::Left),
         ("ratio to best", Align::Right),
         ("at most worse by", Align::Right),
-        (&*study.analysis.metric.to_string(), Align::Right),
+        (metric.as_str(), Align::Right),
         ("memory", Align::Right),
         ("not completed", Align::Right),
         ("launches", Align::Right),
-        ("standing", Align::Left),
     ];
+    columns.extend(is_closed(study).then_some((GROWTH, Align::Right)));
+    columns.push(("standing", Align::Left));
     Table {
         columns: columns
+            .into_iter()
             .map(|(title, align)| Column {
                 title: title.to_owned(),
                 align,
             })
-            .to_vec(),
+            .collect(),
         rows: study
             .analysis
             .configurations
@@ -61,10 +69,14 @@ pub fn table(study: &Study<'_>) -> Table {
     }
 }
 
+fn is_closed(study: &Study<'_>) -> bool {
+    matches!(study.load, LoadShape::Closed(_))
+}
+
 fn row(study: &Study<'_>, config: &ConfigAnalysis) -> Vec<String> {
     let none = || NONE.to_owned();
     let unit = study.unit();
-    [
+    let mut cells = vec![
         label(config).to_owned(),
         config.ratio_to_best.as_ref().map_or_else(none, ratio),
         config.bound_pct.map_or_else(none, percent_at_most),
@@ -74,11 +86,24 @@ fn row(study: &Study<'_>, config: &ConfigAnalysis) -> Vec<String> {
         config.memory.map_or_else(none, memory),
         not_completed(config),
         launches(config),
-        standing(study, config),
-    ]
-    .iter()
-    .map(|cell| one_line(cell))
-    .collect()
+    ];
+    cells.extend(is_closed(study).then(|| growth(config).unwrap_or_else(none)));
+    cells.push(standing(study, config));
+    cells.iter().map(|cell| one_line(cell)).collect()
+}
+
+/// As in the sentence on recycling: what rounds to nothing or shrinks is none.
+pub(crate) fn growth(config: &ConfigAnalysis) -> Option<String> {
+    config.memory_growth.map(mebibytes_grown)
+}
+
+/// `0.42 MiB`.
+pub(crate) fn mebibytes_grown(growth: MemoryGrowth) -> String {
+    if growth.mib_per_1000_requests < 0.005 {
+        "0 MiB".to_owned()
+    } else {
+        format!("{:.2} MiB", growth.mib_per_1000_requests)
+    }
 }
 
 /// The share of requests that were not completed, over all endpoints.
@@ -155,6 +180,21 @@ mod tests {
             .unwrap();
         assert_eq!(overloaded[1], "-");
         assert_eq!(overloaded[7], "ruled out; overloaded 6");
+    }
+
+    #[test]
+    fn closed_load_shows_growth_by_request() {
+        let mut fixture = Fixture::realistic();
+        fixture.load = LoadShape::Closed(autotune_model::Users {
+            count: 5,
+            think: std::time::Duration::ZERO,
+        });
+        let table = table(&fixture.study());
+        assert_eq!(table.columns[7].title, GROWTH);
+        for (row, config) in table.rows.iter().zip(&fixture.analysis.configurations) {
+            assert_eq!(row.len(), 9);
+            assert_eq!(Some(&row[7]), growth(config).as_ref());
+        }
     }
 
     #[test]

@@ -162,6 +162,11 @@ impl RunTrial for World {
         WALL_START_NS + i64::try_from(self.now_ns).unwrap_or(i64::MAX)
     }
 
+    async fn wait_until(&mut self, wall_ns: i64) {
+        let wait = u64::try_from(wall_ns.saturating_sub(self.now_wall_ns())).unwrap_or(0);
+        self.now_ns += wait;
+    }
+
     fn is_stopping(&self) -> bool {
         self.stop_before.is_some_and(|trials| self.trials >= trials)
     }

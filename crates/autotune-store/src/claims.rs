@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use autotune_model::{TrialKey, TrialSpec};
+use autotune_model::TrialSpec;
 use rusqlite::{Connection, params};
 
 use crate::error::Fault;
@@ -90,31 +90,6 @@ pub(crate) fn claim(
             lease.until_wall_ns(),
         ])?;
     Ok(Claim::Granted)
-}
-
-/// Whether the claim was the owner's and is now prolonged.
-pub(crate) fn prolong(
-    connection: &Connection,
-    study: &str,
-    (key, attempt): (TrialKey, u32),
-    lease: &Lease,
-) -> Result<bool, Fault> {
-    let changed = connection
-        .prepare_cached(
-            "UPDATE claim SET lease_until_wall_ns = ?7
-             WHERE study = ?1 AND stage = ?2 AND block = ?3 AND position = ?4
-                 AND attempt = ?5 AND owner = ?6",
-        )?
-        .execute(params![
-            study,
-            key.stage.as_str(),
-            key.block,
-            key.position,
-            attempt,
-            lease.owner,
-            lease.until_wall_ns(),
-        ])?;
-    Ok(changed == 1)
 }
 
 fn holder(connection: &Connection, place: &Place<'_>) -> Result<Option<(String, i64)>, Fault> {

@@ -40,20 +40,6 @@ pub enum StoreError {
         /// The newest format known here.
         known: u32,
     },
-    /// The study was written by an older program and was opened for reading
-    /// only, so it cannot be brought up to date.
-    #[error(
-        "{} has the older format {found} instead of {known} and must be opened for writing \
-         once", path.display()
-    )]
-    Older {
-        /// The database.
-        path: PathBuf,
-        /// The format of the file.
-        found: u32,
-        /// The format wanted.
-        known: u32,
-    },
     /// Something was to be written to a study opened for reading only.
     #[error("{} is open for reading only", path.display())]
     ReadOnly {
@@ -81,16 +67,6 @@ pub enum StoreError {
         number: u32,
         /// The number that would be next.
         next: u32,
-    },
-    /// The claim is no longer, or was never, this owner's.
-    #[error("trial {key}, attempt {attempt} is not claimed by {owner}")]
-    NotClaimed {
-        /// Which trial.
-        key: TrialKey,
-        /// Which attempt.
-        attempt: u32,
-        /// Who asked.
-        owner: String,
     },
     /// The database failed, or holds what cannot be understood.
     #[error("cannot {doing} in {}", path.display())]

@@ -13,6 +13,7 @@
 
 mod claims;
 mod decisions;
+mod ends;
 mod error;
 mod files;
 mod json;
@@ -27,6 +28,7 @@ mod store;
 mod trials;
 
 pub use claims::{Claim, Lease};
+pub use ends::{LastEnd, RunEnd};
 pub use error::{Fault, StoreError};
 pub use files::write_whole;
 pub use lock::{HostLock, LockError};

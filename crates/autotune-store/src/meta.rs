@@ -7,7 +7,7 @@ use crate::error::Fault;
 use crate::rows::insert;
 
 /// The format to state in [`StudyMeta::format`] for a new study.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// What makes a study, and where and with what it was made.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,10 @@ const APPLICATION_ID: i64 = 0x4154_554e;
 
 /// Format N is what the first N of these make. A migration, once released, is
 /// never edited; it only adds tables and columns.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+];
 
 /// Longer than any transaction of ours takes on a slow disk.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(20);

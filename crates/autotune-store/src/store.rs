@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::claims::{self, Claim, Lease};
 use crate::decisions::{self, Appended};
+use crate::ends::{self, LastEnd, RunEnd};
 use crate::error::{Fault, StoreError};
 use crate::files::{create_folder, discard, move_into_place};
 use crate::meta::{self, StudyMeta};
@@ -74,10 +75,11 @@ impl Store {
         Self::open_for(path, Access::Write)
     }
 
-    /// Opens a study to read it, also while another process writes it.
+    /// Opens a study to read it, also while another process writes it. An older
+    /// format is read as it is: later ones only add to it.
     ///
     /// # Errors
-    /// When there is no study, it cannot be read, or its format is older.
+    /// When there is no study, or it cannot be read.
     pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         Self::open_for(path, Access::Read)
     }
@@ -99,13 +101,6 @@ impl Store {
         let known = schema::newest();
         let access = match wanted {
             _ if format > known => Access::Newer(format),
-            Access::Read if format < known => {
-                return Err(StoreError::Older {
-                    path: path.to_owned(),
-                    found: format,
-                    known,
-                });
-            }
             _ => wanted,
         };
         if access == Access::Write {
@@ -146,30 +141,6 @@ impl Store {
     pub fn claim(&mut self, spec: &TrialSpec, lease: &Lease) -> Result<Claim, StoreError> {
         self.write("claim a trial", |transaction, study| {
             claims::claim(transaction, study, spec, lease)
-        })
-    }
-
-    /// Prolongs a claim.
-    ///
-    /// # Errors
-    /// [`StoreError::NotClaimed`] when it is not the owner's (any more), or
-    /// when the database cannot be written.
-    pub fn heartbeat(
-        &mut self,
-        key: TrialKey,
-        attempt: u32,
-        lease: &Lease,
-    ) -> Result<(), StoreError> {
-        let prolonged = self.write("prolong a claim", |transaction, study| {
-            claims::prolong(transaction, study, (key, attempt), lease)
-        })?;
-        if prolonged {
-            return Ok(());
-        }
-        Err(StoreError::NotClaimed {
-            key,
-            attempt,
-            owner: lease.owner.clone(),
         })
     }
 
@@ -248,6 +219,28 @@ impl Store {
             Appended::OtherIsStored => Err(StoreError::OtherDecision { number }),
             Appended::Gap { next } => Err(StoreError::DecisionGap { number, next }),
         }
+    }
+
+    /// Stores how a run of the sweep has ended. The same end of the same study
+    /// is stored once.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn append_end(&mut self, end: &RunEnd, now_wall_ns: i64) -> Result<(), StoreError> {
+        self.write("store how the sweep ended", |transaction, study| {
+            ends::append(transaction, study, (end, now_wall_ns))
+        })
+    }
+
+    /// How the last run that was not killed has ended, if there was one.
+    ///
+    /// # Errors
+    /// When the database cannot be read, or holds what has no meaning.
+    pub fn last_end(&self) -> Result<Option<LastEnd>, StoreError> {
+        let study = &self.meta.name;
+        self.read("load how the sweep ended", |connection| {
+            ends::load_last(connection, study)
+        })
     }
 
     fn write<T>(

@@ -29,6 +29,13 @@ pub enum Event<'a> {
     TrialFinished {
         /// It, with its series.
         record: &'a TrialRecord,
+        /// What is left of the budget.
+        left: Duration,
+    },
+    /// All that is left to do is being done by another machine.
+    Waiting {
+        /// Which.
+        owner: &'a str,
     },
     /// A decision is written down.
     Decided {

@@ -5,6 +5,7 @@
 //! run by a [`RunTrial`], and what happens is told as [`Event`]s.
 
 mod event;
+mod hopeless;
 mod run_trial;
 mod sweep;
 

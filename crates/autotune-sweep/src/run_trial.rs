@@ -17,6 +17,9 @@ pub trait RunTrial {
     /// The wall clock of the world that trials run in: nanoseconds since 1970 UTC.
     fn now_wall_ns(&self) -> i64;
 
+    /// Returns at this time of the wall clock, or when the user asks to stop.
+    fn wait_until(&mut self, wall_ns: i64) -> impl Future<Output = ()>;
+
     /// Whether the user asked to stop.
     fn is_stopping(&self) -> bool;
 }

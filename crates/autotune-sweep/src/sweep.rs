@@ -4,18 +4,21 @@ use std::time::Duration;
 
 use autotune_analysis::{Analysis, analyse};
 use autotune_model::{
-    Decision, DecisionKind, History, Objective, Outcome, Stage, StopReason, TrialRecord, TrialSpec,
+    Decision, DecisionKind, ErrorCode, History, Objective, Outcome, Stage, StopReason, TrialRecord,
+    TrialSpec,
 };
-use autotune_search::{Next, Procedure};
+use autotune_search::{Next, Procedure, Warning};
 use autotune_store::{Claim, Lease, Series, Store, StoreError};
 
 use crate::event::Event;
+use crate::hopeless::{Watch, hopeless};
 use crate::run_trial::{Fault, RunTrial};
 
-/// So many invalid trials in a row say that nothing can be measured here.
-const HOPELESS: usize = 6;
-/// A lease outlasts its trial by this.
+/// A lease outlasts its trial by this. Every trial is claimed anew just before it
+/// runs, so that no lease needs to be prolonged.
 const LEASE_MARGIN: Duration = Duration::from_secs(600);
+/// How long to wait at most before looking again at what another machine holds.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// A sweep that can be run: everything but the world.
 pub struct Sweep<'a> {
@@ -25,7 +28,7 @@ pub struct Sweep<'a> {
     pub procedure: &'a Procedure,
     /// What the verdict is made for.
     pub objective: &'a Objective,
-    /// The name of this machine, for claims.
+    /// What this machine is known by, for claims.
     pub owner: &'a str,
 }
 
@@ -54,67 +57,38 @@ pub struct Finished {
 /// What keeps a sweep from even telling what there is.
 #[derive(Debug, thiserror::Error)]
 pub enum SweepError {
-    /// The record is the product: without the store there is no sweep.
-    #[error("the study cannot be kept")]
+    /// There is nothing to begin with.
+    #[error("the study cannot be read")]
     Store(#[from] StoreError),
+}
+
+/// Trials that the procedure asks for.
+struct Round {
+    trials: Vec<TrialSpec>,
+    watch: Watch,
 }
 
 impl Sweep<'_> {
     /// Runs until the procedure, the user or a fault ends it. Every trial is
-    /// stored before the next one begins.
+    /// stored before the next one begins. A store that fails on the way is a
+    /// fault like others: what was measured until then is there to be shown.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the study cannot even be read.
     pub async fn run<R: RunTrial>(
         &mut self,
         world: &mut R,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<Finished, SweepError> {
         let mut history = self.store.load_history(Series::Without)?;
-        if !history.trials.is_empty() {
-            let (trials, spent) = (history.trials.len(), history.time_spent());
-            on_event(Event::Resumed { trials, spent });
-            self.close_stale_block(&mut history, world.now_wall_ns())?;
-        }
-        let ended = loop {
-            if world.is_stopping() {
-                break Ended::Interrupted;
-            }
-            let analysis = analyse(&history, self.objective);
-            match self.procedure.next(&history, &analysis) {
-                Next::Run(trials) => {
-                    self.resume(&mut history)?;
-                    let ended = self
-                        .run_trials(&mut history, trials, world, on_event)
-                        .await?;
-                    if let Some(ended) = ended {
-                        break ended;
-                    }
-                    let analysis = analyse(&history, self.objective);
-                    let left = self.left(&history);
-                    on_event(Event::BlockFinished {
-                        analysis: &analysis,
-                        left,
-                    });
-                }
-                Next::Decide(kind) => {
-                    self.decide(&mut history, kind)?;
-                    let warnings = self.procedure.warnings(&history);
-                    if let Some(Decision { kind, .. }) = history.decisions.last() {
-                        on_event(Event::Decided {
-                            kind,
-                            warnings,
-                            history: &history,
-                        });
-                    }
-                }
-                Next::Done(reason) => {
-                    self.write_stop(&mut history, reason)?;
-                    on_event(Event::Done { reason });
-                    break Ended::Done(reason);
-                }
-            }
-        };
+        let ended = self.work(&mut history, world, on_event).await;
+        let ended = ended.unwrap_or_else(|error| {
+            Ended::Stopped(Fault {
+                code: ErrorCode::Store,
+                message: "the study cannot be kept".to_owned(),
+                source: Some(Box::new(error)),
+            })
+        });
         let analysis = analyse(&history, self.objective);
         Ok(Finished {
             ended,
@@ -123,15 +97,65 @@ impl Sweep<'_> {
         })
     }
 
+    async fn work<R: RunTrial>(
+        &mut self,
+        history: &mut History,
+        world: &mut R,
+        on_event: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Ended, StoreError> {
+        let watch = Watch {
+            of_block: self.procedure.plan().configurations.len(),
+            since_wall_ns: world.now_wall_ns(),
+        };
+        if !history.trials.is_empty() {
+            let (trials, spent) = (history.trials.len(), history.time_spent());
+            on_event(Event::Resumed { trials, spent });
+            self.close_stale_block(history, world.now_wall_ns(), on_event)?;
+        }
+        loop {
+            if world.is_stopping() {
+                return Ok(Ended::Interrupted);
+            }
+            let analysis = analyse(history, self.objective);
+            match self.procedure.next(history, &analysis) {
+                Next::Run(trials) => {
+                    self.resume(history)?;
+                    let round = Round { trials, watch };
+                    let ended = self.run_trials(history, round, world, on_event).await?;
+                    if let Some(ended) = ended {
+                        return Ok(ended);
+                    }
+                    let analysis = analyse(history, self.objective);
+                    let left = self.left(history);
+                    on_event(Event::BlockFinished {
+                        analysis: &analysis,
+                        left,
+                    });
+                }
+                Next::Decide(kind) => {
+                    self.decide(history, kind)?;
+                    let warnings = self.procedure.warnings(history);
+                    tell_decision(history, warnings, on_event);
+                }
+                Next::Done(reason) => {
+                    self.write_stop(history, reason)?;
+                    on_event(Event::Done { reason });
+                    return Ok(Ended::Done(reason));
+                }
+            }
+        }
+    }
+
     /// Runs these trials in order. `Some` when the sweep ends here.
     async fn run_trials<R: RunTrial>(
         &mut self,
         history: &mut History,
-        trials: Vec<TrialSpec>,
+        Round { trials, watch }: Round,
         world: &mut R,
         on_event: &mut dyn FnMut(Event<'_>),
-    ) -> Result<Option<Ended>, SweepError> {
+    ) -> Result<Option<Ended>, StoreError> {
         let of_block = trials.len();
+        let (mut others, mut ran) = (None, 0usize);
         for spec in trials {
             if world.is_stopping() {
                 return Ok(Some(Ended::Interrupted));
@@ -141,12 +165,12 @@ impl Sweep<'_> {
                 now_wall_ns: world.now_wall_ns(),
                 length: spec.length + LEASE_MARGIN,
             };
-            match self.store.claim(&spec, &lease)? {
-                Claim::Granted => {}
-                // Another machine has it or had it: its result counts when it is
-                // stored, and the next look at the history asks for what is left.
-                Claim::AlreadyDone | Claim::HeldBy { .. } => continue,
+            let claim = self.store.claim(&spec, &lease)?;
+            if claim != Claim::Granted {
+                others = Some(claim);
+                continue;
             }
+            ran += 1;
             let left = self.left(history);
             on_event(Event::TrialStarted {
                 spec: &spec,
@@ -158,14 +182,36 @@ impl Sweep<'_> {
                 Err(fault) => return Ok(Some(Ended::Stopped(fault))),
             };
             self.store.record(&record)?;
-            on_event(Event::TrialFinished { record: &record });
+            let left = left.saturating_sub(record.span.length());
+            on_event(Event::TrialFinished {
+                record: &record,
+                left,
+            });
             let interrupted = record.outcome == Outcome::Interrupted;
             keep(history, record);
             if interrupted {
                 return Ok(Some(Ended::Interrupted));
             }
-            if let Some(fault) = hopeless(history) {
+            if let Some(fault) = hopeless(history, watch) {
                 return Ok(Some(Ended::Stopped(fault)));
+            }
+        }
+        if let Some(claim) = others {
+            // What another machine has stored counts, and what it runs is waited
+            // for where nothing else is left to do.
+            *history = self.store.load_history(Series::Without)?;
+            if let (
+                Claim::HeldBy {
+                    owner,
+                    until_wall_ns,
+                },
+                0,
+            ) = (claim, ran)
+            {
+                on_event(Event::Waiting { owner: &owner });
+                let look = i64::try_from(LOOK_AGAIN.as_nanos()).unwrap_or(i64::MAX);
+                let look = world.now_wall_ns().saturating_add(look);
+                world.wait_until(until_wall_ns.min(look)).await;
             }
         }
         Ok(None)
@@ -178,7 +224,7 @@ impl Sweep<'_> {
             .saturating_sub(history.time_spent())
     }
 
-    fn decide(&mut self, history: &mut History, kind: DecisionKind) -> Result<(), SweepError> {
+    fn decide(&mut self, history: &mut History, kind: DecisionKind) -> Result<(), StoreError> {
         let number = u32::try_from(history.decisions.len()).unwrap_or(u32::MAX);
         let decision = Decision { number, kind };
         self.store.append_decision(&decision)?;
@@ -187,7 +233,7 @@ impl Sweep<'_> {
     }
 
     /// Writes down that a study that had ended goes on.
-    fn resume(&mut self, history: &mut History) -> Result<(), SweepError> {
+    fn resume(&mut self, history: &mut History) -> Result<(), StoreError> {
         let last = history.decisions.last().map(|last| &last.kind);
         match last {
             Some(DecisionKind::Stopped { .. }) => self.decide(history, DecisionKind::Resumed),
@@ -196,7 +242,7 @@ impl Sweep<'_> {
     }
 
     /// Writes down why the procedure ended, once for each end.
-    fn write_stop(&mut self, history: &mut History, reason: StopReason) -> Result<(), SweepError> {
+    fn write_stop(&mut self, history: &mut History, reason: StopReason) -> Result<(), StoreError> {
         let kind = DecisionKind::Stopped { reason };
         if history
             .decisions
@@ -214,7 +260,8 @@ impl Sweep<'_> {
         &mut self,
         history: &mut History,
         now_wall_ns: i64,
-    ) -> Result<(), SweepError> {
+        on_event: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), StoreError> {
         let measured = history.last_attempts(Stage::Measure);
         let Some(block) = measured.map(|trial| trial.spec.key.block).max() else {
             return Ok(());
@@ -247,8 +294,20 @@ impl Sweep<'_> {
                     block,
                 },
             )?;
+            tell_decision(history, Vec::new(), on_event);
         }
         Ok(())
+    }
+}
+
+/// Tells of the decision that was just written down.
+fn tell_decision(history: &History, warnings: Vec<Warning>, on_event: &mut dyn FnMut(Event<'_>)) {
+    if let Some(Decision { kind, .. }) = history.decisions.last() {
+        on_event(Event::Decided {
+            kind,
+            warnings,
+            history,
+        });
     }
 }
 
@@ -265,26 +324,4 @@ fn keep(history: &mut History, mut record: TrialRecord) {
         .trials
         .partition_point(|other| key(other) < key(&record));
     history.trials.insert(at, record);
-}
-
-/// When the last trials were all invalid, nothing can be measured here.
-fn hopeless(history: &History) -> Option<Fault> {
-    let mut by_time: Vec<&TrialRecord> = history.trials.iter().collect();
-    by_time.sort_by_key(|trial| trial.span.end.wall_ns);
-    let last = &by_time[by_time.len().saturating_sub(HOPELESS)..];
-    let all_invalid = last
-        .iter()
-        .all(|trial| matches!(trial.outcome, Outcome::Invalid { .. }));
-    if last.len() < HOPELESS || !all_invalid {
-        return None;
-    }
-    let detail = last
-        .last()
-        .and_then(|trial| trial.outcome.detail())
-        .unwrap_or_default();
-    Some(Fault {
-        code: autotune_model::ErrorCode::NothingValid,
-        message: format!("the last {HOPELESS} trials were all invalid: {detail}"),
-        source: None,
-    })
 }

@@ -1,16 +1,23 @@
-//! What makes a study the same: the meaning of the grid and the app's sources.
+//! What makes a study the same: the meaning of the grid, the app's sources and
+//! its fixture.
 //!
-//! A changed budget or objective does not make trials strangers; a changed
-//! server, endpoint, load or source file does. The app's database, logs and
-//! compiled files change with every trial and are left out.
+//! A changed budget does not make trials strangers; a changed server, endpoint,
+//! load, fixture or source file does, and under another objective or baseline the
+//! same trials would have been chosen otherwise. `may_reach` is left out: a sweep
+//! that was stopped for a connection goes on once the address is allowed. The
+//! app's database, logs and compiled files change with every trial and are left
+//! out, as are the studies' own folders and virtual environments; the versions of
+//! server and Python are compared where a study goes on.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use autotune_model::{EnvValue, LoadShape, ServerVariant};
+use autotune_model::{Configuration, EnvValue, LoadShape, Objective, ServerVariant, Share};
 use sha2::{Digest, Sha256};
 
 use crate::failure::Failure;
 use crate::grid_file::Grid;
+use crate::study::DATABASE;
 
 /// Endings of files that are sources.
 const SOURCES: [&str; 19] = [
@@ -18,14 +25,9 @@ const SOURCES: [&str; 19] = [
     "sql", "toml", "cfg", "ini", "yaml", "yml",
 ];
 /// Folders that hold no sources of the app.
-const SKIPPED: [&str; 6] = [
-    "__pycache__",
-    "node_modules",
-    "venv",
-    "env",
-    "results",
-    "target",
-];
+const SKIPPED: [&str; 5] = ["__pycache__", "node_modules", "venv", "env", "target"];
+/// What tells of such a folder whatever its name: a virtual environment, a study.
+const SIGNS: [&str; 2] = ["pyvenv.cfg", DATABASE];
 /// More files than this are no app but something else below the folder.
 const MOST_FILES: usize = 20_000;
 
@@ -44,16 +46,16 @@ impl Feed {
     }
 }
 
-/// The identity of a study.
+/// The identity of a study that has its results below this folder.
 ///
 /// # Errors
 /// When the app's folder cannot be read.
-pub(crate) fn identity(grid: &Grid) -> Result<String, Failure> {
+pub(crate) fn identity(grid: &Grid, results: &Path) -> Result<String, Failure> {
     let mut feed = Feed(Sha256::new());
-    feed.text("autotune study 1");
+    feed.text("autotune study 2");
     for variant in &grid.file.variants {
         feed_variant(&mut feed, variant);
-        for path in sources(&variant.dir)? {
+        for path in sources(&variant.dir, results)? {
             // Its meaning is fed in below; a larger budget must not be a change.
             if is_same_file(&path, &grid.path) {
                 continue;
@@ -67,7 +69,12 @@ pub(crate) fn identity(grid: &Grid) -> Result<String, Failure> {
             let bytes = std::fs::read(&path).map_err(|error| unreadable(&path, error))?;
             feed.0.update(Sha256::digest(&bytes));
         }
+        feed.texts(variant.fixture.as_ref().map(|_| "fixture"));
+        if let Some(fixture) = &variant.fixture {
+            feed_tree(&mut feed, fixture)?;
+        }
     }
+    feed_objective(&mut feed, &grid.file.objective);
     for configuration in grid.configurations() {
         feed.0.update(configuration.id().as_bytes());
     }
@@ -135,8 +142,64 @@ fn feed_value(feed: &mut Feed, name: &str, value: &EnvValue) {
     }
 }
 
-/// The source files below a folder, by path.
-fn sources(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+fn feed_objective(feed: &mut Feed, objective: &Objective) {
+    let share = |share: Option<Share>| share.map(|share| share.get().to_string());
+    let accept = objective.accept;
+    let texts = [
+        Some(objective.minimize.to_string()),
+        Some(objective.over.to_string()),
+        share(objective.max_error_rate),
+        share(accept.relative),
+        accept.absolute.map(|time| time.as_nanos().to_string()),
+        share(Some(objective.min_effect)),
+    ];
+    for text in texts {
+        feed.texts(text.as_deref());
+    }
+    let baseline = objective.baseline.as_ref().map(Configuration::id);
+    feed.texts(baseline.map(|id| id.to_string()).as_deref());
+}
+
+/// Everything below a folder that a copy of it would hold, by path.
+fn feed_tree(feed: &mut Feed, folder: &Path) -> Result<(), Failure> {
+    let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut entries = entries.map_err(|error| unreadable(folder, error))?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let cannot = |error| unreadable(&path, error);
+        let kind = entry.file_type().map_err(cannot)?;
+        feed.text(&entry.file_name().to_string_lossy());
+        if kind.is_dir() {
+            feed.text("folder");
+            feed_tree(feed, &path)?;
+        } else if kind.is_symlink() {
+            let target = std::fs::read_link(&path).map_err(cannot)?;
+            feed.texts(["link", &target.to_string_lossy()]);
+        } else if kind.is_file() {
+            feed.text("file");
+            feed.0.update(digest_of(&path).map_err(cannot)?);
+        }
+    }
+    feed.text("end of folder");
+    Ok(())
+}
+
+/// In pieces: it may be a database of gigabytes.
+fn digest_of(path: &Path) -> std::io::Result<[u8; 32]> {
+    let mut file = std::fs::File::open(path)?;
+    let (mut digest, mut piece) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        let count = file.read(&mut piece)?;
+        if count == 0 {
+            return Ok(digest.finalize().into());
+        }
+        digest.update(&piece[..count]);
+    }
+}
+
+/// The source files below a folder, by path; what is below the results is none.
+fn sources(dir: &Path, results: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
     let mut folders = vec![dir.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -149,7 +212,8 @@ fn sources(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             let skipped = name.starts_with('.') || SKIPPED.contains(&name.as_ref());
-            if kind.is_dir() && !skipped {
+            let is_foreign = || is_same_file(&entry.path(), results) || has_sign(&entry.path());
+            if kind.is_dir() && !skipped && !is_foreign() {
                 folders.push(entry.path());
             } else if kind.is_file() && is_source(&entry.path()) {
                 found.push(entry.path());
@@ -178,6 +242,10 @@ fn is_source(path: &Path) -> bool {
     is_requirements || ending.is_some_and(|ending| SOURCES.contains(&ending))
 }
 
+fn has_sign(folder: &Path) -> bool {
+    SIGNS.iter().any(|name| folder.join(name).is_file())
+}
+
 fn is_same_file(path: &Path, other: &Path) -> bool {
     let canonical = |path: &Path| std::fs::canonicalize(path).ok();
     canonical(path).is_some_and(|path| Some(path) == canonical(other))
@@ -195,7 +263,9 @@ mod tests {
     fn data_and_caches_are_no_sources() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str| std::fs::write(folder.path().join(name), name).unwrap();
-        std::fs::create_dir(folder.path().join("__pycache__")).unwrap();
+        for name in ["__pycache__", "own venv", "mine", "out", "results"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
         let files = [
             "app.py",
             "requirements.txt",
@@ -203,9 +273,75 @@ mod tests {
             "notes.db",
             "app.log",
             "__pycache__/app.py",
+            "own venv/pyvenv.cfg",
+            "own venv/six.py",
+            "mine/study.db",
+            "mine/gunicorn.conf.py",
+            "out/gunicorn.conf.py",
+            "results/views.py",
         ];
         files.into_iter().for_each(write);
-        let expected = ["app.py", "requirements.txt"].map(|name| folder.path().join(name));
-        assert_eq!(sources(folder.path()).unwrap(), expected);
+        let sources = sources(folder.path(), &folder.path().join("out")).unwrap();
+        let expected = ["app.py", "requirements.txt", "results/views.py"];
+        assert_eq!(sources, expected.map(|name| folder.path().join(name)));
+    }
+
+    /// A grid file beside its app and fixture.
+    fn grid(folder: &Path, from: &str, to: &str) -> Grid {
+        let text = r#"name = "demo"
+[server.demo]
+profile = "command"
+dir = "app"
+command = "serve --port {{ port }} --n {{ n }}"
+fixture = "data"
+[grid]
+n = [1, 2]
+[baseline]
+n = 1
+[[endpoint]]
+name = "home"
+path = "/"
+[load.open]
+rate = 20
+[objective]
+minimize = "p95"
+accept = "5%"
+[budget]
+time = "1h"
+"#;
+        assert!(text.contains(from), "{from}");
+        let path = folder.join("grid.toml");
+        std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+        crate::grid_file::load(&path).unwrap()
+    }
+
+    #[test]
+    fn what_changes_the_answer_changes_the_identity() {
+        let folder = tempfile::tempdir().unwrap();
+        let (folder, results) = (folder.path(), folder.path().join("app/results"));
+        for name in ["app", "data", "data/more", "app/results"] {
+            std::fs::create_dir(folder.join(name)).unwrap();
+        }
+        std::fs::write(folder.join("app/app.py"), "1").unwrap();
+        std::fs::write(folder.join("data/more/rows"), "1").unwrap();
+        let of = |from: &str, to: &str| identity(&grid(folder, from, to), &results).unwrap();
+        let same = of("", "");
+        for (from, to) in [
+            ("\"p95\"", "\"p50\""),
+            ("\"5%\"", "\"6%\""),
+            ("[baseline]\nn = 1", "[baseline]\nn = 2"),
+            ("[baseline]\nn = 1\n", ""),
+            ("fixture = \"data\"\n", ""),
+            ("rate = 20", "rate = 21"),
+        ] {
+            assert_ne!(of(from, to), same, "{to}");
+        }
+        assert_eq!(of("time = \"1h\"", "time = \"2h\""), same);
+        let reach = "fixture = \"data\"\nmay_reach = [\"10.0.0.0/8\"]";
+        assert_eq!(of("fixture = \"data\"", reach), same);
+        std::fs::write(results.join("gunicorn.conf.py"), "1").unwrap();
+        assert_eq!(of("", ""), same, "a result is no source");
+        std::fs::write(folder.join("data/more/rows"), "2").unwrap();
+        assert_ne!(of("", ""), same, "the fixture was changed");
     }
 }

@@ -1,8 +1,11 @@
 //! This machine: its facts for the report, its name for claims, and the lock that
 //! keeps two measurements from spoiling each other.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use autotune_model::{Bytes, CpuPlacement, ErrorCode, HostFacts};
 use autotune_store::HostLock;
+use sha2::{Digest, Sha256};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use crate::awake::Awake;
@@ -74,7 +77,34 @@ pub(crate) fn lock() -> Result<HostLock, Failure> {
     })
 }
 
-/// Names the machine and not the process: one sweep runs on a machine at a time.
-pub(crate) fn name() -> String {
-    System::host_name().unwrap_or_else(|_| "localhost".to_owned())
+/// Names the machine and not the process: one sweep runs on a machine at a time,
+/// so that what a killed one has claimed is its successor's. A host's name will
+/// not do, which a container is given anew; without an identity of the machine
+/// that of this boot of its kernel is taken.
+pub(crate) fn identity() -> String {
+    let files = ["/etc/machine-id", "/proc/sys/kernel/random/boot_id"];
+    let texts = files
+        .iter()
+        .filter_map(|path| std::fs::read_to_string(path).ok());
+    // As systemd writes before the first boot is complete.
+    let mut known = texts.map(|text| text.trim().to_owned());
+    let known = known
+        .find(|text| !text.is_empty() && text != "uninitialized")
+        .or_else(|| System::host_name().ok())
+        .unwrap_or_else(|| "localhost".to_owned());
+    // The identity itself is nobody else's business, and studies are shared.
+    let digest = Sha256::digest(format!("autotune {known}"));
+    digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+/// Nanoseconds since 1970 UTC.
+pub(crate) fn now_wall_ns() -> i64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
 }

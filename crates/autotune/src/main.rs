@@ -5,6 +5,7 @@ mod app_hash;
 mod awake;
 mod cli;
 mod commands;
+mod ending;
 mod exit;
 mod failure;
 mod grid_file;

@@ -35,11 +35,30 @@ pub(crate) fn write(folder: &Path, study: &Study<'_>, history: &History) -> Resu
             autotune_report::report_html(study).map_err(made)?,
         ),
     ];
-    files.extend(autotune_report::config_file(study));
+    let config_file = autotune_report::config_file(study);
+    let profiles = study.variants.iter().map(|(_, profile)| profile);
+    let possible = profiles.filter_map(|profile| Some(profile.config_file.as_ref()?.name.as_str()));
+    let written = config_file.as_ref().map(|(name, _)| name.as_str());
+    for name in possible.filter(|name| Some(*name) != written) {
+        remove(&folder.join(name))?;
+    }
+    files.extend(config_file);
     for (name, text) in files {
         write_whole(&folder.join(name), text.as_bytes()).map_err(|error| {
             Failure::stopped(ErrorCode::Store, "the report cannot be written").because(error)
         })?;
     }
     Ok(())
+}
+
+/// A configuration file that an earlier verdict left and that nothing is
+/// recommended in any more would be taken into production.
+fn remove(path: &Path) -> Result<(), Failure> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            let what = format!("{} is out of date and cannot be removed", path.display());
+            Err(Failure::stopped(ErrorCode::Store, what).because(error))
+        }
+        _ => Ok(()),
+    }
 }

@@ -14,6 +14,8 @@ use crate::terminal::say;
 pub(crate) struct Progress {
     in_block: usize,
     of_block: usize,
+    /// The machine that was last waited for.
+    awaited: Option<String>,
 }
 
 impl Progress {
@@ -32,7 +34,18 @@ impl Progress {
                 }
                 self.in_block += 1;
             }
-            Event::TrialFinished { record } => self.finished(record),
+            Event::TrialFinished { record, left } => {
+                self.finished(record);
+                self.estimate(record, *left);
+            }
+            Event::Waiting { owner } => {
+                if self.awaited.as_deref() != Some(*owner) {
+                    say(&format!(
+                        "waiting for the machine {owner}, which runs what is left"
+                    ));
+                    self.awaited = Some((*owner).to_owned());
+                }
+            }
             Event::Decided {
                 kind,
                 warnings,
@@ -48,6 +61,18 @@ impl Progress {
                 standing(analysis, *left);
             }
             Event::Done { .. } => {}
+        }
+    }
+
+    /// When the first trial of a row has shown what one takes, load and all else.
+    fn estimate(&self, record: &TrialRecord, left: Duration) {
+        let rest = u32::try_from(self.of_block.saturating_sub(self.in_block)).unwrap_or(0);
+        if self.in_block == 1 && rest > 0 {
+            say(&format!(
+                "about {} for the rest of this block, {} of the budget left",
+                short(record.span.length() * rest),
+                short(left)
+            ));
         }
     }
 

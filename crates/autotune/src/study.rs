@@ -1,10 +1,10 @@
 //! The study's folder: where it is, made or opened, refused when it belongs to
 //! something else, put aside on request.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use autotune_model::{CpuPlacement, ErrorCode, Seed};
+use autotune_model::{CpuPlacement, ErrorCode, History, Seed, VariantName};
 use autotune_store::{FORMAT, Store, StoreError, StudyMeta};
 
 use crate::app_hash::identity;
@@ -18,7 +18,13 @@ pub(crate) const DATABASE: &str = "study.db";
 
 /// The seed of a study that does not name one. Any number does: it decides only
 /// orders and arrival times, and it is stored.
-const DEFAULT_SEED: u64 = 1;
+pub(crate) const DEFAULT_SEED: u64 = 1;
+/// The folder of all studies unless another is named.
+pub(crate) const DEFAULT_RESULTS: &str = "results";
+
+/// What a study tells of where it was made.
+const GRID_FILE: &str = "grid file";
+pub(crate) const RESULTS: &str = "results folder";
 
 /// How a study is to be opened.
 #[derive(Debug)]
@@ -54,7 +60,7 @@ pub(crate) fn open(grid: &Grid, opening: &Opening<'_>) -> Result<OpenStudy, Fail
     if opening.fresh && folder.exists() {
         put_aside(&folder)?;
     }
-    let identity = identity(grid)?;
+    let identity = identity(grid, opening.results)?;
     let store = if database.exists() {
         let store = Store::open(&database).map_err(failed)?;
         check_same(&store, &identity, opening)?;
@@ -63,6 +69,19 @@ pub(crate) fn open(grid: &Grid, opening: &Opening<'_>) -> Result<OpenStudy, Fail
         Store::create(&database, &meta(grid, identity, opening)).map_err(failed)?
     };
     Ok(OpenStudy { folder, store })
+}
+
+/// Where the grid file of a study was.
+pub(crate) fn grid_file(meta: &StudyMeta) -> &Path {
+    Path::new(fact(meta, GRID_FILE).unwrap_or("grid.toml"))
+}
+
+/// What a study tells of how it was made, by name.
+pub(crate) fn fact<'a>(meta: &'a StudyMeta, name: &str) -> Option<&'a str> {
+    let mut facts = meta.provenance.iter();
+    facts
+        .find(|(have, _)| have == name)
+        .map(|(_, value)| value.as_str())
 }
 
 /// The database that a `STUDY` argument means: a folder, its database or a name.
@@ -85,7 +104,12 @@ pub(crate) fn find(study: &str, results: &Path) -> Result<PathBuf, Failure> {
     })
 }
 
-/// A store that cannot be used.
+/// A store that was open and cannot be read.
+pub(crate) fn unreadable(error: StoreError) -> Failure {
+    Failure::stopped(ErrorCode::Store, "the study cannot be read").because(error)
+}
+
+/// A store that cannot be opened.
 pub(crate) fn failed(error: StoreError) -> Failure {
     Failure::stopped(ErrorCode::Store, "the study cannot be opened").because(error)
 }
@@ -110,19 +134,42 @@ fn check_same(store: &Store, identity: &str, opening: &Opening<'_>) -> Result<()
     } else {
         return Ok(());
     };
-    Err(Failure::Other {
+    Err(strange(&folder, changed))
+}
+
+/// The refusal of a study that is not this one.
+fn strange(folder: &str, changed: &str) -> Failure {
+    Failure::Other {
         exit: crate::exit::Exit::Usage,
         code: Some(ErrorCode::StudyChanged),
         message: format!("the study in {folder} {changed}"),
         hint: Some("--fresh begins anew and renames the old folder; nothing is deleted".to_owned()),
         source: None,
-    })
+    }
+}
+
+/// Whether the server and its Python are those that the study was measured with.
+///
+/// # Errors
+/// When one of them is another now.
+pub(crate) fn check_versions(
+    folder: &Path,
+    history: &History,
+    (variant, now): (&VariantName, &BTreeMap<String, String>),
+) -> Result<(), Failure> {
+    let trials = history.trials.iter();
+    let trials = trials.filter(|trial| trial.spec.configuration.variant() == variant);
+    let stored = trials.filter_map(|trial| Some(&trial.server.as_ref()?.versions));
+    for (name, then) in stored.flatten() {
+        if let Some(now) = now.get(name).filter(|now| *now != then) {
+            let changed = format!("was measured with {name} {then}, and now it is {now}");
+            return Err(strange(&folder.display().to_string(), &changed));
+        }
+    }
+    Ok(())
 }
 
 fn meta(grid: &Grid, identity: String, opening: &Opening<'_>) -> StudyMeta {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
     let words: Vec<String> = std::env::args().collect();
     StudyMeta {
         name: grid.file.name.clone(),
@@ -132,11 +179,12 @@ fn meta(grid: &Grid, identity: String, opening: &Opening<'_>) -> StudyMeta {
         identity,
         seed: Seed::new(opening.seed.unwrap_or(DEFAULT_SEED)),
         host: host::facts(opening.placement, opening.awake),
-        created_wall_ns: i64::try_from(now.as_nanos()).unwrap_or(i64::MAX),
+        created_wall_ns: host::now_wall_ns(),
         placement: opening.placement.clone(),
         provenance: vec![
             ("command".to_owned(), words.join(" ")),
-            ("grid file".to_owned(), grid.path.display().to_string()),
+            (GRID_FILE.to_owned(), grid.path.display().to_string()),
+            (RESULTS.to_owned(), opening.results.display().to_string()),
         ],
     }
 }
@@ -166,4 +214,74 @@ fn put_aside(folder: &Path) -> Result<(), Failure> {
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use autotune_model::{
+        Anchor, Configuration, LoadShape, Outcome, ServerRecord, Span, Stage, TrialKey,
+        TrialRecord, TrialSpec, Users,
+    };
+
+    use super::*;
+
+    fn trial(variant: &VariantName, versions: BTreeMap<String, String>) -> TrialRecord {
+        let profiles = autotune_server::profiles();
+        let folded = Configuration::fold(&profiles[0], variant, &[], false);
+        let anchor = Anchor {
+            monotonic_ns: 0,
+            boot_ns: 0,
+            wall_ns: 0,
+        };
+        TrialRecord {
+            spec: TrialSpec {
+                key: TrialKey {
+                    stage: Stage::Measure,
+                    block: 0,
+                    position: 0,
+                },
+                attempt: 0,
+                configuration: folded.configuration,
+                load: LoadShape::Closed(Users {
+                    count: 1,
+                    think: Duration::ZERO,
+                }),
+                length: Duration::from_secs(1),
+                warm_up: Duration::ZERO,
+                seed: Seed::new(1),
+            },
+            outcome: Outcome::Measured,
+            span: Span {
+                start: anchor,
+                end: anchor,
+            },
+            load: None,
+            server: Some(ServerRecord {
+                versions,
+                ..ServerRecord::default()
+            }),
+        }
+    }
+
+    #[test]
+    fn a_study_does_not_go_on_under_other_versions() {
+        let variant = VariantName::new("gunicorn");
+        let versions = |text: &str| BTreeMap::from([("gunicorn".to_owned(), text.to_owned())]);
+        let mut history = History::default();
+        let check = |history: &History, now: &str| {
+            check_versions(Path::new("results/x"), history, (&variant, &versions(now)))
+        };
+        assert!(check(&history, "23.0.0").is_ok());
+        history.trials.push(trial(&variant, versions("23.0.0")));
+        assert!(check(&history, "23.0.0").is_ok());
+        let refused = check(&history, "24.0.0").unwrap_err();
+        assert_eq!(refused.exit(), crate::exit::Exit::Usage);
+        let Failure::Other { message, hint, .. } = refused else {
+            panic!("{refused:?}");
+        };
+        assert!(message.contains("with gunicorn 23.0.0, and now it is 24.0.0"));
+        assert!(hint.is_some_and(|hint| hint.starts_with("--fresh")));
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use autotune_model::{Configuration, CpuPlacement, ErrorCode, TrialRecord, TrialSpec};
 use autotune_sweep::{Fault, RunTrial};
@@ -12,6 +12,7 @@ use autotune_trial::{TrialContext, TrialError, TrialEvent, Trials, Verified};
 
 use crate::failure::Failure;
 use crate::grid_file::Grid;
+use crate::host;
 use crate::terminal::say;
 
 /// For each request, from its due time: as long as gunicorn's own default for a
@@ -60,27 +61,23 @@ impl RealWorld {
 
     /// Starts the server once and asks every endpoint once. A configuration that
     /// does not start is data, so the other one is tried before giving up; an
-    /// endpoint that answers wrongly does so under any.
+    /// endpoint that answers wrongly does so under any. Tells which one started.
     ///
     /// # Errors
     /// When nothing can be measured.
-    pub(crate) async fn verify(
+    pub(crate) async fn verify<'a>(
         &mut self,
-        first: &Configuration,
-        other: &Configuration,
-    ) -> Result<Verified, TrialError> {
-        match self
-            .trials
-            .verify(first, &mut |event| show(&event), &self.stop)
-            .await
-        {
+        first: &'a Configuration,
+        other: &'a Configuration,
+    ) -> Result<(&'a Configuration, Verified), TrialError> {
+        let mut show = |event| show(&event);
+        match self.trials.verify(first, &mut show, &self.stop).await {
             Err(fault @ TrialError::ServerStart { .. }) if first != other => {
                 say(&format!("{fault}"));
-                self.trials
-                    .verify(other, &mut |event| show(&event), &self.stop)
-                    .await
+                let verified = self.trials.verify(other, &mut show, &self.stop).await?;
+                Ok((other, verified))
             }
-            answer => answer,
+            answer => Ok((first, answer?)),
         }
     }
 }
@@ -90,18 +87,17 @@ impl RunTrial for RealWorld {
         self.trials
             .run(spec, &self.stop)
             .await
-            .map_err(|error| Fault {
-                code: error.code(),
-                message: error.to_string(),
-                source: std::error::Error::source(&error).map(|cause| cause.to_string().into()),
-            })
+            .map_err(|error| fault(&error))
     }
 
     fn now_wall_ns(&self) -> i64 {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
+        host::now_wall_ns()
+    }
+
+    async fn wait_until(&mut self, wall_ns: i64) {
+        while !self.is_stopping() && self.now_wall_ns() < wall_ns {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     fn is_stopping(&self) -> bool {
@@ -116,10 +112,19 @@ async fn stopped(stop: &AtomicBool) {
     }
 }
 
-/// A fault of the trials as the program's end.
-pub(crate) fn failed(error: TrialError) -> Failure {
-    let (code, message) = (error.code(), error.to_string());
-    let failure = Failure::stopped(code, message);
+/// What ends the trials, as what ends a sweep.
+pub(crate) fn fault(error: &TrialError) -> Fault {
+    Fault {
+        code: error.code(),
+        message: error.to_string(),
+        source: std::error::Error::source(error).map(|cause| cause.to_string().into()),
+    }
+}
+
+/// A fault as the program's end.
+pub(crate) fn failed(fault: Fault) -> Failure {
+    let code = fault.code;
+    let failure = Failure::stopped(code, fault.message);
     let failure = match code {
         ErrorCode::OutsideConnection => failure.hint(
             "add the address to `may_reach` if load may reach it, or give the app a local service",
@@ -129,10 +134,11 @@ pub(crate) fn failed(error: TrialError) -> Failure {
         ),
         ErrorCode::Setup => failure.hint("run the step by hand in `dir`"),
         ErrorCode::ServerStart => failure.hint("start the server by hand in `dir` to see why"),
+        ErrorCode::Store => failure.hint("see that the disk of the results has room, then go on"),
         _ => failure,
     };
-    match std::error::Error::source(&error) {
-        Some(cause) => failure.because(cause.to_string()),
+    match fault.source {
+        Some(cause) => failure.because(cause),
         None => failure,
     }
 }

@@ -6,8 +6,9 @@ use autotune_model::{LoadShape, MemorySource};
 
 use crate::conditions::shared_cpus;
 use crate::format::{change, count, in_unit, list, memory, percent, span};
-use crate::sentences::limit_sentence;
+use crate::sentences::{limit_sentence, unmeasured};
 use crate::study::{Ending, Study, Unit, Word, label};
+use crate::table::mebibytes_grown;
 
 /// In the order in which they matter to somebody who acts on the verdict.
 pub(super) fn notes(study: &Study<'_>) -> Vec<String> {
@@ -48,6 +49,9 @@ fn next_step(study: &Study<'_>) -> Option<String> {
             Word::Verdict(VerdictWord::Unresolved | VerdictWord::Infeasible),
             Ending::NothingMeasurable,
         ) => Some("The sweep ended early, as nothing could be measured.".to_owned()),
+        (Word::Verdict(VerdictWord::Unresolved), _) if !unmeasured(study).is_empty() => {
+            Some(unmeasured_step(study))
+        }
         (Word::Verdict(VerdictWord::Unresolved), ending) => {
             let ended = match ending {
                 Ending::Budget => "The budget ended before the answer",
@@ -59,6 +63,24 @@ fn next_step(study: &Study<'_>) -> Option<String> {
         }
         (Word::Verdict(_), _) => None,
     }
+}
+
+/// What there is to do of configurations of which nothing is known.
+fn unmeasured_step(study: &Study<'_>) -> String {
+    let all = study.analysis.configurations.iter();
+    let told: Vec<String> = all
+        .filter_map(|config| match &config.feasibility {
+            Feasibility::Unknown(reasons) => {
+                Some(format!("{} ({})", label(config), reasons.join("; ")))
+            }
+            Feasibility::Feasible | Feasibility::Infeasible(_) => None,
+        })
+        .collect();
+    format!(
+        "Not measured: {}. Its trials in the report say why; mend that or leave it out of [grid], \
+         and begin anew with --fresh; where the machine was only busy, a larger --budget helps.",
+        list(&told)
+    )
 }
 
 fn tie(study: &Study<'_>) -> Option<String> {
@@ -93,7 +115,10 @@ pub(super) fn reason_text(study: &Study<'_>, reason: &Reason) -> String {
             "the best estimate, as none is shown within {} of the best",
             study.objective.accept
         ),
-        Reason::LimitsShown => "its limits are shown to hold, those of others are not".to_owned(),
+        Reason::LimitsShown => {
+            "its limits are shown to hold and none of its launches failed, which is not so of others"
+                .to_owned()
+        },
         Reason::LeastMemory {
             memory: least,
             next,
@@ -252,16 +277,10 @@ pub(crate) fn restarts(study: &Study<'_>) -> Option<String> {
         ));
     }
     let growth = match study.analysis.verdict.memory_growth {
-        // What rounds to less than a hundredth is no growth.
-        Some(growth) if growth.mib_per_1000_requests < 0.005 => {
-            "; memory grew 0 MiB per 1,000 requests".to_owned()
-        }
-        Some(growth) => {
-            format!(
-                "; memory grew {:.2} MiB per 1,000 requests",
-                growth.mib_per_1000_requests
-            )
-        }
+        Some(growth) => format!(
+            "; memory grew {} per 1,000 requests",
+            mebibytes_grown(growth)
+        ),
         None => String::new(),
     };
     Some(format!(

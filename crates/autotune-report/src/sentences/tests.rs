@@ -60,9 +60,10 @@ fn the_first_sentence_with_a_recommendation() {
         |fixture| {
             fixture.analysis.verdict.word = VerdictWord::Unresolved;
             fixture.analysis.verdict.bound_pct = Some(14.21);
-            fixture.analysis.confidence = 0.99;
+            fixture.analysis.verdict.why = vec![Reason::BestEstimate];
+            fixture.analysis.confidence = 0.9875;
         },
-        "unresolved, the favourite is 1/8/gthread/0/0: with 99 % confidence it is only shown to be \
+        "unresolved, the favourite is 1/8/gthread/0/0: with 98.75 % confidence it is only shown to be \
          at most 14.3 % worse than the best measured, where 10 % is accepted (p95, geomean over 4 \
          endpoints), for a server on 1 CPU, open load of 90 requests/s, keep-alive connections.",
     );
@@ -102,6 +103,48 @@ fn the_first_sentence_with_a_recommendation() {
         },
         "1/8/gthread/0/0: the only one of 14 configurations measured that meets the limits (peak \
          memory), for a server on 1 CPU, open load of 90 requests/s, keep-alive connections.",
+    );
+}
+
+#[test]
+fn what_could_not_be_measured_is_named_first() {
+    let unknown = |fixture: &mut Fixture| {
+        fixture.analysis.verdict.word = VerdictWord::Unresolved;
+        let all = fixture.analysis.configurations.iter_mut();
+        let one = all.filter(|config| config.configuration.label().as_str() == "4/1/sync/0/0");
+        one.for_each(|config| {
+            config.feasibility =
+                Feasibility::Unknown(vec!["none of 4 launches was valid".to_owned()]);
+        });
+    };
+    check(
+        unknown,
+        "unresolved, as 4/1/sync/0/0 could not be measured; the favourite of the others is \
+         1/8/gthread/0/0: with 95 % confidence at most 6.1 % worse than the best measured (p95, \
+         geomean over 4 endpoints), for a server on 1 CPU, open load of 90 requests/s, keep-alive \
+         connections.",
+    );
+    check_note(
+        unknown,
+        "Not measured: 4/1/sync/0/0 (none of 4 launches was valid). Its trials in the report say \
+         why; mend that or leave it out of [grid], and begin anew with --fresh; where the machine \
+         was only busy, a larger --budget helps.",
+    );
+    check_silent(unknown, "only shown");
+}
+
+#[test]
+fn a_small_limit_is_not_rounded_away() {
+    check_note(
+        |fixture| {
+            for config in &mut fixture.analysis.configurations {
+                config
+                    .limits
+                    .iter_mut()
+                    .for_each(|limit| limit.at_most = 0.0005);
+            }
+        },
+        "max_error_rate of 0.05 % is shown to hold at every endpoint.",
     );
 }
 
@@ -233,8 +276,8 @@ fn every_reason_is_a_sentence() {
             fixture.analysis.verdict.why =
                 vec![Reason::LimitsShown, Reason::FewestWorkers { workers: 1 }];
         },
-        "Why this one: its limits are shown to hold, those of others are not; then the fewest \
-         workers, 1.",
+        "Why this one: its limits are shown to hold and none of its launches failed, which is not so \
+         of others; then the fewest workers, 1.",
     );
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use autotune_analysis::{
     ConfigAnalysis, EndpointEstimate, Estimate, Feasibility, Launches, LimitCheck, LimitState,
+    MemoryGrowth,
 };
 use autotune_model::{EndpointName, History};
 
@@ -46,6 +47,9 @@ pub(super) fn config(history: &History, behaviour: &Behaviour) -> ConfigAnalysis
             mebibytes(behaviour.memory_mib * 0.98),
             mebibytes(behaviour.memory_mib * 1.03),
         )),
+        memory_growth: Some(MemoryGrowth {
+            mib_per_1000_requests: behaviour.memory_mib / 100.0,
+        }),
         cpu_per_request: Some(Duration::from_micros(6_310)),
         busy_pct: Some(56.4),
         boot: Some(Duration::from_millis(610)),

@@ -37,6 +37,7 @@ pub(super) struct ConfigurationRecord<'a> {
     memory_bytes: Option<u64>,
     memory_least_bytes: Option<u64>,
     memory_most_bytes: Option<u64>,
+    memory_growth_mib_per_1000: Option<f64>,
     cpu_per_request_us: Option<f64>,
     busy_pct: Option<f64>,
     boot_ms: Option<f64>,
@@ -148,6 +149,9 @@ fn record(config: &ConfigAnalysis, unit: Unit) -> ConfigurationRecord<'_> {
         memory_bytes: config.memory.map(|bytes| bytes.get()),
         memory_least_bytes: config.memory_range.map(|(least, _)| least.get()),
         memory_most_bytes: config.memory_range.map(|(_, most)| most.get()),
+        memory_growth_mib_per_1000: config
+            .memory_growth
+            .map(|growth| growth.mib_per_1000_requests),
         cpu_per_request_us: config.cpu_per_request.map(|cpu| cpu.as_secs_f64() * 1e6),
         busy_pct: config.busy_pct,
         boot_ms: config.boot.map(|boot| boot.as_secs_f64() * 1e3),

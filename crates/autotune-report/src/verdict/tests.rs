@@ -98,6 +98,9 @@ fn says_what_was_found() {
     assert_eq!(configuration["parameters"]["threads"], 8);
     assert_eq!(configuration["objective_us"]["value"], 11_400.0);
     assert_eq!(configuration["standing"], "recommended");
+    for one in verdict["configurations"].as_array().unwrap() {
+        assert!(one["memory_growth_mib_per_1000"].is_f64(), "{one:#}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::format::{NONE, change, in_unit, interval, memory, percent, share, time_us};
 use crate::study::{Study, Unit, label};
-use crate::table::not_completed;
+use crate::table::{GROWTH, growth, not_completed};
 
 /// Two columns; one of them may be missing.
 #[derive(Debug, Serialize)]
@@ -64,6 +64,9 @@ fn rows(
             config.memory.map(|bytes| (bytes.mib(), memory(bytes)))
         }));
     }
+    rows.push(both(GROWTH.to_owned(), &|config| {
+        Some((f64::NAN, growth(config)?))
+    }));
     rows.push(both("CPU time per request".to_owned(), &|config| {
         let micros = config.cpu_per_request?.as_secs_f64() * 1e6;
         Some((micros, time_us(micros)))

@@ -2,7 +2,7 @@
 
 use autotune_model::{Metric, Over};
 
-use crate::format::{count, percent};
+use crate::format::{confidence, count};
 use crate::study::Study;
 
 pub(crate) fn method(study: &Study<'_>) -> Vec<String> {
@@ -58,7 +58,7 @@ fn bound(study: &Study<'_>) -> String {
         "\"At most worse by\" is an upper bound that holds with {} confidence for all \
          configurations at once, whichever of them is the best in truth. Intervals in brackets are \
          95 % intervals of one configuration alone.",
-        percent(study.analysis.confidence * 100.0)
+        confidence(study.analysis.confidence)
     )
 }
 
@@ -66,7 +66,7 @@ fn choice(study: &Study<'_>) -> String {
     let objective = study.objective;
     format!(
         "Among the configurations shown within {} of the best, one whose limits are shown to hold \
-         is preferred, then the least memory, then the smallest spread between launches, then the \
+         and of whose launches none failed is preferred, then the least memory, then the smallest spread between launches, then the \
          fewest changes from today's setting, then the fewest workers. Differences under {} are \
          not worth resolving.",
         objective.accept, objective.min_effect

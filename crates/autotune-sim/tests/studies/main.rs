@@ -4,5 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends by panicking")]
 
 mod resume;
+#[cfg(test)]
+mod shared;
 mod study;
 mod truth;

@@ -6,18 +6,19 @@ use std::path::Path;
 
 use autotune_analysis::{Analysis, VerdictWord};
 use autotune_model::{
-    Bytes, CpuPlacement, Decision, DecisionKind, History, HostFacts, Seed, StopReason, TrialRecord,
+    Anchor, Bytes, CpuPlacement, Decision, DecisionKind, History, HostFacts, Outcome, Seed, Span,
+    StopReason, TrialRecord, TrialSpec,
 };
 use autotune_search::Procedure;
 use autotune_sim::{Failing, SimulatedServer, World};
-use autotune_store::{FORMAT, Store, StudyMeta};
+use autotune_store::{FORMAT, Series, Store, StudyMeta};
 use autotune_sweep::{Ended, Event, Finished, Sweep};
 
 use crate::study::{configurations, objective, plan};
 
 const SOME_INVALID: Failing = Failing::Invalid(0.1);
 
-fn meta(seed: Seed) -> StudyMeta {
+pub(crate) fn meta(seed: Seed) -> StudyMeta {
     StudyMeta {
         name: "simulated".to_owned(),
         format: FORMAT,
@@ -36,7 +37,7 @@ fn meta(seed: Seed) -> StudyMeta {
     }
 }
 
-fn world(seed: Seed, failing: Failing) -> World {
+pub(crate) fn world(seed: Seed, failing: Failing) -> World {
     world_of([20_000.0, 22_000.0, 30_000.0], seed, failing)
 }
 
@@ -57,6 +58,25 @@ fn world_of(p95s_us: [f64; 3], seed: Seed, failing: Failing) -> World {
     World::new(truth, seed)
 }
 
+/// A trial without anything in it.
+pub(crate) fn record(spec: &TrialSpec) -> TrialRecord {
+    let anchor = Anchor {
+        monotonic_ns: 0,
+        boot_ns: 0,
+        wall_ns: 0,
+    };
+    TrialRecord {
+        spec: spec.clone(),
+        outcome: Outcome::Measured,
+        span: Span {
+            start: anchor,
+            end: anchor,
+        },
+        load: None,
+        server: None,
+    }
+}
+
 async fn sweep(path: &Path, world: &mut World, seed: Seed) -> Finished {
     sweep_for(4, path, world, seed).await
 }
@@ -68,6 +88,8 @@ async fn sweep_for(blocks: u32, path: &Path, world: &mut World, seed: Seed) -> F
         Store::create(path, &meta(seed))
     }
     .unwrap();
+    let known = store.load_history(Series::Without).unwrap();
+    let known = known.decisions.len();
     let procedure = Procedure::exhaustive(plan(configurations(3), blocks, seed));
     let objective = objective();
     let mut sweep = Sweep {
@@ -76,13 +98,19 @@ async fn sweep_for(blocks: u32, path: &Path, world: &mut World, seed: Seed) -> F
         objective: &objective,
         owner: "here",
     };
-    let mut keys = Vec::new();
-    let mut on_event = |event: Event<'_>| {
-        if let Event::TrialStarted { spec, .. } = event {
-            keys.push((spec.key, spec.attempt));
-        }
+    let (mut keys, mut told) = (Vec::new(), Vec::new());
+    let mut on_event = |event: Event<'_>| match event {
+        Event::TrialStarted { spec, .. } => keys.push((spec.key, spec.attempt)),
+        Event::Decided { kind, .. } => told.push(kind.clone()),
+        _ => {}
     };
     let finished = sweep.run(world, &mut on_event).await.unwrap();
+    let decided = finished.history.decisions.iter().skip(known);
+    let decided = decided.map(|decision| decision.kind.clone());
+    let ends =
+        |kind: &DecisionKind| matches!(kind, DecisionKind::Stopped { .. } | DecisionKind::Resumed);
+    let decided: Vec<_> = decided.filter(|kind| !ends(kind)).collect();
+    assert_eq!(told, decided, "every decision is told, ends apart");
     let mut distinct = keys.clone();
     distinct.sort();
     distinct.dedup();

@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use autotune_store::{Series, Store, StoreError};
+use autotune_model::ErrorCode;
+use autotune_store::{RunEnd, Series, Store, StoreError};
 use rusqlite::Connection;
 
 use crate::{format_1, samples};
@@ -15,6 +16,19 @@ const VERSION_1: &str = concat!(
     "/tests/store/fixtures/version-1.db"
 );
 
+/// The same study in format 2, which has ends of runs.
+const VERSION_2: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/store/fixtures/version-2.db"
+);
+
+fn end() -> RunEnd {
+    RunEnd::Stopped {
+        code: ErrorCode::EndpointCheck,
+        fault: "`/` answered 500\n  body: naïve; 'quoted'".to_owned(),
+    }
+}
+
 fn write_study(path: &Path) {
     let mut store = Store::create(path, &format_1::meta()).unwrap();
     let history = format_1::history();
@@ -24,6 +38,7 @@ fn write_study(path: &Path) {
     for decision in &history.decisions {
         store.append_decision(decision).unwrap();
     }
+    store.append_end(&end(), 1_700_000_000_000_000_000).unwrap();
 }
 
 /// A copy that a test may change.
@@ -37,7 +52,7 @@ fn copy_of(original: &str, folder: &Path) -> PathBuf {
 #[test]
 #[ignore = "writes a fixture"]
 fn write_a_fixture_that_is_missing() {
-    let path = Path::new(VERSION_1);
+    let path = Path::new(VERSION_2);
     if !path.exists() {
         write_study(path);
     }
@@ -54,6 +69,37 @@ fn a_study_of_format_1_is_read_and_written() {
         format_1::history()
     );
     store.record(&samples::record(50)).unwrap();
+    // Ends of runs came with format 2.
+    assert_eq!(store.last_end().unwrap(), None);
+    store.append_end(&end(), 0).unwrap();
+    assert_eq!(store.last_end().unwrap().unwrap().end, end());
+}
+
+#[test]
+fn a_study_of_format_1_is_shown_without_being_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = copy_of(VERSION_1, folder.path());
+    let before = fs::read(&path).unwrap();
+    let store = Store::open_read_only(&path).unwrap();
+    let history = store.load_history(Series::With).unwrap();
+    assert_eq!(history, format_1::history());
+    assert_eq!(store.last_end().unwrap(), None);
+    drop(store);
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_study_of_format_2_is_read_and_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = copy_of(VERSION_2, folder.path());
+    let mut store = Store::open(&path).unwrap();
+    let history = store.load_history(Series::With).unwrap();
+    assert_eq!(history, format_1::history());
+    let last = store.last_end().unwrap().unwrap();
+    assert_eq!(last.end, end());
+    assert_eq!(last.trials, history.trials.len());
+    assert_eq!(last.decisions, history.decisions.len());
+    store.append_end(&RunEnd::Interrupted, 0).unwrap();
 }
 
 #[test]

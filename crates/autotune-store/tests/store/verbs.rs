@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use autotune_model::{
-    ConfigId, Decision, DecisionKind, Outcome, Stage, StopReason, TrialKey, TrialSpec,
+    ConfigId, Decision, DecisionKind, ErrorCode, Outcome, Stage, StopReason, TrialKey,
 };
-use autotune_store::{Claim, Fault, Lease, Series, Store, StoreError};
+use autotune_store::{Claim, Fault, Lease, RunEnd, Series, Store, StoreError};
 
 use crate::samples;
 
@@ -51,24 +51,6 @@ fn a_claim_lasts_as_long_as_its_lease() {
     assert_eq!(
         store.claim(&spec, &lease("a", late)).unwrap(),
         held_by("b", late + MINUTE_NS)
-    );
-}
-
-#[test]
-fn a_heartbeat_prolongs_only_the_owners_claim() {
-    let folder = tempfile::tempdir().unwrap();
-    let (_path, mut store) = samples::study(folder.path());
-    let TrialSpec { key, attempt, .. } = samples::record(1).spec;
-    let spec = samples::record(1).spec;
-    let refused = |result| matches!(result, Err(StoreError::NotClaimed { .. }));
-    assert!(refused(store.heartbeat(key, attempt, &lease("a", 0))));
-    store.claim(&spec, &lease("a", 0)).unwrap();
-    store.heartbeat(key, attempt, &lease("a", 50)).unwrap();
-    assert!(refused(store.heartbeat(key, attempt, &lease("b", 60))));
-    assert!(refused(store.heartbeat(key, attempt + 1, &lease("a", 60))));
-    assert_eq!(
-        store.claim(&spec, &lease("b", MINUTE_NS + 49)).unwrap(),
-        held_by("a", MINUTE_NS + 50)
     );
 }
 
@@ -233,6 +215,39 @@ fn decisions_are_neither_changed_nor_skipped() {
     other.number = 0;
     let error = store.append_decision(&other).unwrap_err();
     assert!(matches!(error, StoreError::OtherDecision { number: 0 }));
+}
+
+#[test]
+fn an_end_is_stored_once_for_what_there_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, mut store) = samples::study(folder.path());
+    assert_eq!(store.last_end().unwrap(), None);
+    let ends = [
+        RunEnd::Interrupted,
+        RunEnd::Done(StopReason::Budget),
+        RunEnd::Stopped {
+            code: ErrorCode::Setup,
+            fault: "a step failed".to_owned(),
+        },
+    ];
+    for end in &ends {
+        store.append_end(end, 5).unwrap();
+        store.append_end(end, 6).unwrap();
+        let last = store.last_end().unwrap().unwrap();
+        assert_eq!((&last.end, last.trials, last.decisions), (end, 0, 0));
+    }
+    store.record(&samples::record(1)).unwrap();
+    store.append_decision(&decisions()[0]).unwrap();
+    // It speaks for what there was, not for what was added since.
+    assert_eq!(store.last_end().unwrap().unwrap().trials, 0);
+    store.append_end(&ends[2], 7).unwrap();
+    let last = store.last_end().unwrap().unwrap();
+    assert_eq!((last.trials, last.decisions), (1, 1));
+    let rows: u32 = rusqlite::Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT COUNT(*) FROM run_end", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(rows, 4);
 }
 
 #[test]

@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use autotune_analysis::analyse;
-use autotune_model::{DecisionKind, History, StopReason};
-use autotune_report::Ending;
-use autotune_store::{Series, Store, StudyMeta};
+use autotune_store::{Series, Store};
 
 use crate::commands::sweep::view::{View, present};
+use crate::ending;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::grid_file;
@@ -21,7 +20,7 @@ pub(crate) struct Args {
     /// A study: its folder, its study.db, or its name below the results folder
     study: String,
     /// The folder of all studies
-    #[arg(long, value_name = "FOLDER", default_value = "results")]
+    #[arg(long, value_name = "FOLDER", default_value = study::DEFAULT_RESULTS)]
     out: PathBuf,
     /// Print the verdict as JSON and nothing else to stdout
     #[arg(long)]
@@ -33,12 +32,18 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let database = study::find(&args.study, &args.out)?;
     let store = Store::open_read_only(&database).map_err(study::failed)?;
     let meta = store.meta().clone();
-    let history = store.load_history(Series::With).map_err(study::failed)?;
+    let history = store
+        .load_history(Series::With)
+        .map_err(study::unreadable)?;
     // The text that the study was made from, not what the file says today.
-    let path = Path::new(fact(&meta, "grid file").unwrap_or("grid.toml"));
-    let grid = grid_file::from_text(path, &meta.grid_text, meta.placement.cores)?;
+    let grid = grid_file::from_text(
+        study::grid_file(&meta),
+        &meta.grid_text,
+        meta.placement.cores,
+    )?;
     let analysis = analyse(&history, &grid.file.objective);
-    let ending = ending(&history);
+    let last = store.last_end().map_err(study::unreadable)?;
+    let ending = ending::recalled(&history, last.as_ref());
     let folder = database.parent().unwrap_or(Path::new("."));
     let view = View {
         grid: &grid,
@@ -46,31 +51,4 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
         ending: &ending,
     };
     present(folder, &view, &history, &analysis, args.json)
-}
-
-fn fact<'a>(meta: &'a StudyMeta, name: &str) -> Option<&'a str> {
-    let mut facts = meta.provenance.iter();
-    facts
-        .find(|(have, _)| have == name)
-        .map(|(_, value)| value.as_str())
-}
-
-/// How the last sweep of this study ended, as far as it was written down: a
-/// study without an end was interrupted.
-fn ending(history: &History) -> Ending {
-    match history.decisions.last().map(|decision| &decision.kind) {
-        Some(DecisionKind::Stopped {
-            reason: StopReason::Answered,
-        }) => Ending::Answered,
-        Some(DecisionKind::Stopped {
-            reason: StopReason::Budget,
-        }) => Ending::Budget,
-        Some(DecisionKind::Stopped {
-            reason: StopReason::NothingMeasurable,
-        }) => Ending::NothingMeasurable,
-        Some(
-            DecisionKind::Planned { .. } | DecisionKind::BlockClosed { .. } | DecisionKind::Resumed,
-        )
-        | None => Ending::Interrupted,
-    }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use autotune_analysis::analyse;
-use autotune_model::{ErrorCode, History, StopReason};
+use autotune_model::{Configuration, ErrorCode, History, Outcome};
 use autotune_report::Ending;
 use autotune_search::{Next, Plan, Procedure};
 use autotune_store::Series;
@@ -17,6 +17,7 @@ use autotune_trial::TrialError;
 use crate::awake::Awake;
 use crate::commands::sweep::request::Request;
 use crate::commands::sweep::view::{View, present};
+use crate::ending;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::grid_file::Grid;
@@ -51,7 +52,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
     /// The folder of all studies
-    #[arg(long, value_name = "FOLDER", default_value = "results")]
+    #[arg(long, value_name = "FOLDER", default_value = study::DEFAULT_RESULTS)]
     out: PathBuf,
     /// Print the verdict as JSON and nothing else to stdout
     #[arg(long)]
@@ -62,6 +63,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let request = request::read(args)?;
     let awake = Awake::hold(request.grid.file.host.keep_awake);
+    // Before a study is opened: --fresh would rename the folder of a sweep that
+    // is at work in it.
+    let _lock = host::lock()?;
     let opening = study::Opening {
         results: &request.results,
         fresh: request.fresh,
@@ -70,40 +74,66 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         awake: &awake,
     };
     let mut study = study::open(&request.grid, &opening)?;
-    let meta = study.store.meta().clone();
     let history = study
         .store
         .load_history(Series::Without)
-        .map_err(study::failed)?;
+        .map_err(study::unreadable)?;
     let budget = request.budget(history.time_spent())?;
-    let procedure = Procedure::exhaustive(plan(&request.grid, budget, meta.seed));
+    let procedure = Procedure::exhaustive(plan(&request.grid, budget, study.store.meta().seed));
     announce(&request, &study, budget);
     awake.announce();
-    let finished = measure(&request, &mut study, &procedure, &history).await?;
-    let ending = match finished.ended {
-        Ended::Done(StopReason::Answered) => Ending::Answered,
-        Ended::Done(StopReason::Budget) => Ending::Budget,
-        Ended::Done(StopReason::NothingMeasurable) => Ending::NothingMeasurable,
-        Ended::Interrupted => Ending::Interrupted,
-        Ended::Stopped(fault) => Ending::Stopped {
-            code: fault.code,
-            fault: fault.to_string(),
-        },
-    };
+    let finished = measure(&request, &mut study, &procedure, history).await?;
+    let ending = ending::of(&finished.ended, &request.grid);
+    let kept = keep_end(&mut study, &ending);
+    let shown = show(&request, &study, &finished, &ending);
+    match (finished.ended, shown) {
+        (Ended::Stopped(fault), shown) => {
+            // The fault is what matters; what came of it is said, too.
+            for failure in [kept.err(), shown.err()].into_iter().flatten() {
+                failure.print();
+            }
+            let fault = ending::without_secrets(fault, &request.grid);
+            Err(world::failed(fault))
+        }
+        (_, shown) => kept.and(shown),
+    }
+}
+
+fn keep_end(study: &mut OpenStudy, ending: &Ending) -> Result<(), Failure> {
+    let end = ending::stored(ending);
+    let stored = study.store.append_end(&end, host::now_wall_ns());
+    stored.map_err(|error| {
+        let what = "how the sweep ended cannot be kept";
+        Failure::stopped(ErrorCode::Store, what).because(error)
+    })
+}
+
+/// Writes and prints what there is, however the sweep ended.
+fn show(
+    request: &Request,
+    study: &OpenStudy,
+    finished: &Finished,
+    ending: &Ending,
+) -> Result<Exit, Failure> {
     let view = View {
         grid: &request.grid,
-        meta: &meta,
-        ending: &ending,
+        meta: study.store.meta(),
+        ending,
     };
-    // The reports show what happened within trials, too.
-    let history = study
-        .store
-        .load_history(Series::With)
-        .map_err(study::failed)?;
+    // The reports show what happened within trials, too; where the store fails,
+    // what the sweep knows is enough for a verdict.
+    let whole = match study.store.load_history(Series::With) {
+        Ok(history) => history,
+        Err(error) if matches!(finished.ended, Ended::Stopped(_)) => {
+            study::unreadable(error).print();
+            finished.history.clone()
+        }
+        Err(error) => return Err(study::unreadable(error)),
+    };
     present(
         &study.folder,
         &view,
-        &history,
+        &whole,
         &finished.analysis,
         request.json,
     )
@@ -114,41 +144,44 @@ async fn measure(
     request: &Request,
     study: &mut OpenStudy,
     procedure: &Procedure,
-    history: &History,
+    history: History,
 ) -> Result<Finished, Failure> {
     let objective = &request.grid.file.objective;
-    let analysis = analyse(history, objective);
-    if let Next::Done(reason) = procedure.next(history, &analysis)
+    let analysis = analyse(&history, objective);
+    let next = procedure.next(&history, &analysis);
+    let unmeasured = |ended| {
+        Ok(Finished {
+            ended,
+            history: history.clone(),
+            analysis: analysis.clone(),
+        })
+    };
+    if let Next::Done(reason) = next
         && history.decisions.last().is_some()
     {
         say("this study is finished: the verdict is made again, nothing is measured");
-        return Ok(Finished {
-            ended: Ended::Done(reason),
-            history: history.clone(),
-            analysis,
-        });
+        return unmeasured(Ended::Done(reason));
     }
     let stop = signals::listen()?;
-    let _lock = host::lock()?;
     end_strays()?;
     let runs = study.folder.join("run");
     let prepared = RealWorld::prepare(&request.grid, &request.placement, runs, stop).await;
     let mut world = match prepared {
         Ok(world) => world,
-        Err(error) => return ended_before(request, study, error),
+        Err(error) => return unmeasured(ended_before(&error)),
     };
-    if history.trials.is_empty() {
-        let all = &procedure.plan().configurations;
-        match world.verify(&all[0], &all[all.len() - 1]).await {
-            Ok(verified) => {
-                let told = verified.notes.iter().chain(&verified.overridden);
-                told.for_each(|note| say(&format!("note: {note}")));
-            }
-            Err(error) => return ended_before(request, study, error),
+    let [first, other] = to_check(&procedure.plan().configurations, &history);
+    match world.verify(first, other).await {
+        Ok((started, verified)) => {
+            let present = (started.variant(), &verified.versions);
+            study::check_versions(&study.folder, &history, present)?;
+            let told = verified.notes.iter().chain(&verified.overridden);
+            told.for_each(|note| say(&format!("note: {note}")));
         }
+        Err(error) => return unmeasured(ended_before(&error)),
     }
     let mut progress = Progress::default();
-    let owner = host::name();
+    let owner = host::identity();
     let mut sweep = Sweep {
         store: &mut study.store,
         procedure,
@@ -158,39 +191,33 @@ async fn measure(
     let finished = sweep
         .run(&mut world, &mut |event| progress.show(&event))
         .await;
-    finished.map_err(|SweepError::Store(error)| study::failed(error))
+    finished.map_err(|SweepError::Store(error)| study::unreadable(error))
 }
 
-/// A sweep that ends before its next trial also leaves its files; a fault is
-/// said in full.
-fn ended_before(
-    request: &Request,
-    study: &OpenStudy,
-    error: TrialError,
-) -> Result<Finished, Failure> {
-    let history = study
-        .store
-        .load_history(Series::With)
-        .map_err(study::failed)?;
-    let analysis = analyse(&history, &request.grid.file.objective);
-    if let TrialError::Interrupted = error {
-        return Ok(Finished {
-            ended: Ended::Interrupted,
-            history,
-            analysis,
-        });
+/// Which configurations are launched to see that the app is there: those that were
+/// measured the most recently, else the first and the last of the grid. One that
+/// cannot work must not keep a study from going on.
+fn to_check<'a>(all: &'a [Configuration], history: &History) -> [&'a Configuration; 2] {
+    let measured = history.trials.iter().rev();
+    let measured = measured.filter(|trial| trial.outcome == Outcome::Measured);
+    let known = measured.filter_map(|trial| {
+        let id = trial.spec.configuration.id();
+        all.iter().find(|one| one.id() == id)
+    });
+    let mut chosen: Vec<&Configuration> = Vec::new();
+    for one in known.chain([&all[0], &all[all.len() - 1]]) {
+        if !chosen.iter().any(|other| other.id() == one.id()) {
+            chosen.push(one);
+        }
     }
-    let ending = Ending::Stopped {
-        code: error.code(),
-        fault: error.to_string(),
-    };
-    let view = View {
-        grid: &request.grid,
-        meta: study.store.meta(),
-        ending: &ending,
-    };
-    present(&study.folder, &view, &history, &analysis, request.json)?;
-    Err(world::failed(error))
+    [chosen[0], chosen.get(1).unwrap_or(&chosen[0])]
+}
+
+fn ended_before(error: &TrialError) -> Ended {
+    match error {
+        TrialError::Interrupted => Ended::Interrupted,
+        _ => Ended::Stopped(world::fault(error)),
+    }
 }
 
 fn end_strays() -> Result<(), Failure> {

@@ -55,7 +55,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let mut world = match RealWorld::prepare(&grid, &placement, root, stop).await {
         Ok(world) => world,
         Err(TrialError::Interrupted) => return Ok(Exit::Interrupted),
-        Err(error) => return Err(world::failed(error)),
+        Err(error) => return Err(world::failed(world::fault(&error))),
     };
     let length = Duration::from_secs(args.seconds);
     let spec = TrialSpec {
@@ -71,10 +71,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         warm_up: Duration::from_secs((args.seconds / 10).max(1)),
         seed: Seed::new(args.seed),
     };
-    let record = world
-        .run(&spec)
-        .await
-        .map_err(|fault| Failure::stopped(fault.code, fault.message))?;
+    let record = world.run(&spec).await.map_err(world::failed)?;
     put(&text(&grid, &record)).map_err(|error| {
         Failure::stopped(
             autotune_model::ErrorCode::Internal,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use autotune_analysis::Analysis;
-use autotune_model::{ErrorCode, History};
+use autotune_model::{ErrorCode, History, Seed};
 use autotune_report::{Align, Ending, Planned, Study, Table};
 use autotune_store::StudyMeta;
 use comfy_table::{CellAlignment, presets};
@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::grid_file::Grid;
 use crate::outputs;
+use crate::study;
 use crate::terminal::{put, say};
 
 /// What does not follow from the history.
@@ -37,8 +38,8 @@ pub(crate) fn present(
     json: bool,
 ) -> Result<Exit, Failure> {
     let (planned, versions) = (planned(view.grid), versions(history));
-    let command = format!("autotune sweep {}", view.grid.path.display());
-    let study = Study {
+    let command = command(view);
+    let shown = Study {
         name: &view.meta.name,
         history,
         analysis,
@@ -56,17 +57,17 @@ pub(crate) fn present(
         planned: &planned,
         command: &command,
     };
-    outputs::write(folder, &study, history)?;
+    outputs::write(folder, &shown, history)?;
     say(&format!("report: {}", folder.join("report.html").display()));
     let text = if json {
-        autotune_report::verdict_json(&study).map_err(|error| {
+        autotune_report::verdict_json(&shown).map_err(|error| {
             Failure::stopped(ErrorCode::Internal, "the verdict cannot be made").because(error)
         })?
     } else {
-        let mut text = format!("{}\n\n", draw(&autotune_report::table(&study)));
-        text.push_str(&autotune_report::headline(&study));
+        let mut text = format!("{}\n\n", draw(&autotune_report::table(&shown)));
+        text.push_str(&autotune_report::headline(&shown));
         text.push('\n');
-        if let Some(line) = autotune_report::recommended_line(&study) {
+        if let Some(line) = autotune_report::recommended_line(&shown) {
             text.push_str(&line);
             text.push('\n');
         }
@@ -76,6 +77,34 @@ pub(crate) fn present(
         Failure::stopped(ErrorCode::Internal, "stdout cannot be written").because(error)
     })?;
     Ok(Exit::of(view.ending, analysis.verdict.word))
+}
+
+/// What to type to go on: the same from `sweep` and from `report`, so it is made
+/// from what the study holds of itself.
+fn command(view: &View<'_>) -> String {
+    let mut words = vec![
+        "autotune".to_owned(),
+        "sweep".to_owned(),
+        view.grid.path.display().to_string(),
+    ];
+    let results = study::fact(view.meta, study::RESULTS);
+    if let Some(results) = results.filter(|results| *results != study::DEFAULT_RESULTS) {
+        words.extend(["--out".to_owned(), results.to_owned()]);
+    }
+    if view.meta.seed != Seed::new(study::DEFAULT_SEED) {
+        words.extend(["--seed".to_owned(), view.meta.seed.value().to_string()]);
+    }
+    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    words.join(" ")
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 fn draw(table: &Table) -> String {
@@ -117,12 +146,28 @@ fn planned(grid: &Grid) -> Planned {
     }
 }
 
-/// Versions that trials recorded; they are the same in all of a study, or the
-/// app was changed and the study refused.
+/// Versions that trials recorded. A study does not go on under other ones.
 fn versions(history: &History) -> BTreeMap<String, String> {
     let servers = history
         .trials
         .iter()
         .filter_map(|trial| trial.server.as_ref());
     servers.flat_map(|server| server.versions.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        for (word, expected) in [
+            ("grids/blog.toml", "grids/blog.toml"),
+            ("my grids/a.toml", "'my grids/a.toml'"),
+            ("it's", "'it'\\''s'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(word), expected);
+        }
+    }
 }
