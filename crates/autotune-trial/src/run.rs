@@ -266,7 +266,7 @@ impl Trials {
         let found = events(&prepared.behaviour, log.lines());
         let used = found
             .into_iter()
-            .find(|event| event.kind == EventKind::WorkerClass)?;
+            .find(|event| event.kind == EventKind::WorkerClass && !event.rest.is_empty())?;
         (used.rest != asked).then(|| {
             explained(Mismatch {
                 setting: class.to_string(),
