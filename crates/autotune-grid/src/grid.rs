@@ -28,6 +28,9 @@ pub struct Space {
     pub cells: usize,
     /// The cells that were not spelled as they behave, in grid order.
     pub folded: Vec<FoldedCell>,
+    /// The parameters that `[grid]` or `[baseline]` names, in that order: they
+    /// are given to the server even where they have its default.
+    pub named: Vec<ParamName>,
     /// The variables of every `command` variant that is in use, in the order of
     /// its labels; empty for a variant whose profile has its own parameters.
     pub variables: Vec<(VariantName, Vec<ParamName>)>,
@@ -50,6 +53,7 @@ pub(crate) fn read(
     let targets = targets(&grid, servers, faults);
     let baseline = baseline(root, servers, faults);
     let (targets, baseline) = (targets?, baseline?);
+    let named = named_params(&grid, baseline.as_ref());
     let variables: Vec<(VariantName, Vec<ParamName>)> = servers
         .iter()
         .map(|server| {
@@ -105,8 +109,21 @@ pub(crate) fn read(
         baseline,
         cells,
         folded,
+        named,
         variables,
     })
+}
+
+fn named_params(grid: &Table<'_>, baseline: Option<&Baseline<'_, '_, '_>>) -> Vec<ParamName> {
+    let tables = [Some(grid), baseline.map(|baseline| &baseline.table)];
+    let mut names: Vec<ParamName> = Vec::new();
+    for node in tables.into_iter().flatten().flat_map(params) {
+        let name = ParamName::new(node.key);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 fn grid_table<'a>(root: &Table<'a>, faults: &mut Faults) -> Checked<Table<'a>> {

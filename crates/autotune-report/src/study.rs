@@ -9,7 +9,7 @@ use std::time::Duration;
 use autotune_analysis::{Analysis, ConfigAnalysis, VerdictWord};
 use autotune_model::{
     ConfigId, Configuration, ConnectionPolicy, CpuPlacement, DecisionKind, Endpoint, ErrorCode,
-    History, HostFacts, LoadShape, Metric, Objective, Over, Profile, Stage, TrialRecord,
+    History, HostFacts, LoadShape, Metric, Objective, Over, ParamName, Profile, Stage, TrialRecord,
     VariantName,
 };
 
@@ -59,6 +59,8 @@ pub struct Planned {
     pub cells: usize,
     /// For people: which spellings were folded, and why.
     pub folded: Vec<String>,
+    /// The parameters that the grid file names.
+    pub named: Vec<ParamName>,
 }
 
 /// How a sweep ended.

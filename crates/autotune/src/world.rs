@@ -41,6 +41,7 @@ impl RealWorld {
         let profiles = grid.variants.iter().map(|(_, profile)| profile.clone());
         let context = TrialContext {
             variants: variants.zip(profiles).collect(),
+            named: grid.file.space.named.clone(),
             endpoints: grid.file.endpoints.clone(),
             connections: grid.file.connections,
             placement: placement.clone(),

@@ -81,6 +81,7 @@ impl Place {
         let profile = profile(&self.variant.profile).expect("shipped");
         TrialContext {
             variants: vec![(self.variant.clone(), profile)],
+            named: Vec::new(),
             endpoints: self.endpoints.clone(),
             connections: ConnectionPolicy::KeepAlive,
             placement: CpuPlacement {

@@ -111,6 +111,7 @@ fn planned(grid: &Grid) -> Planned {
         configurations: grid.configurations().len(),
         cells: grid.file.space.cells,
         folded: folded.collect(),
+        named: grid.file.space.named.clone(),
     }
 }
 
