@@ -10,7 +10,7 @@ use autotune_server::{Command, mismatch, parse_settings, render};
 
 use crate::error::TrialError;
 use crate::folder::TrialFolder;
-use crate::overrides::{AppSettings, explain, overridden_lines};
+use crate::overrides::{AppSettings, changed_by_hook, explain, overridden_lines};
 use crate::port::free_address;
 use crate::prepare::{Question, Trials};
 
@@ -64,7 +64,8 @@ impl Trials {
         facts.app = AppSettings::read(prepared, &facts.settings);
         let judged = (&prepared.profile, &prepared.behaviour);
         facts.overridden = mismatch(judged, configuration, &facts.settings)
-            .map(|mismatch| explain(prepared, &facts.app, &mismatch));
+            .map(|mismatch| explain(prepared, &facts.app, &mismatch))
+            .or_else(|| changed_by_hook(prepared, &facts.app, configuration));
         facts.notes = overridden_lines(prepared, &facts.app, configuration);
         for (number, note) in facts.notes.iter().enumerate() {
             facts
