@@ -25,6 +25,9 @@ use crate::terminal::say;
 use crate::world::{self, RealWorld};
 use crate::{host, signals};
 
+/// The folder of all studies, unless another one is named.
+pub(crate) const RESULTS: &str = "results";
+
 /// Measure every configuration of a grid file and recommend one
 ///
 /// Interrupted and started again, it goes on where it was; a finished study is
@@ -50,7 +53,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
     /// The folder of all studies
-    #[arg(long, value_name = "FOLDER", default_value = "results")]
+    #[arg(long, value_name = "FOLDER", default_value = RESULTS)]
     out: PathBuf,
     /// Print the verdict as JSON and nothing else to stdout
     #[arg(long)]
@@ -189,7 +192,11 @@ fn ended_before(
     Err(world::failed(error))
 }
 
-fn end_strays() -> Result<(), Failure> {
+/// Ends what earlier runs of this program left when they were killed.
+///
+/// # Errors
+/// When that cannot be done.
+pub(crate) fn end_strays() -> Result<(), Failure> {
     let ended = autotune_process::end_strays().map_err(|error| {
         Failure::stopped(
             ErrorCode::Process,
