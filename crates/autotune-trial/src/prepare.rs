@@ -112,6 +112,7 @@ impl Trials {
             variant: name,
             entry,
         })?;
+        reach.resolve().await;
         let cache = self.set_up(&variant, on_event).await?;
         let mut prepared = Prepared {
             variant,

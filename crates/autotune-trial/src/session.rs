@@ -258,7 +258,7 @@ impl<'a> Session<'a> {
                 biased;
                 done = &mut work => return Ok(done),
                 event = self.supervised.next() => match event.map_err(Break::Lost)? {
-                    ProcessEvent::Sampled { sample, peers } => self.note(sample, peers)?,
+                    ProcessEvent::Sampled { sample, peers } => self.note(sample, peers).await?,
                     ProcessEvent::Exited(status) => return Err(Break::Exited(status)),
                 },
                 _ = look.tick() => {
@@ -277,13 +277,13 @@ impl<'a> Session<'a> {
         }
         let asked = self.supervised.sample_now().await;
         let (sample, peers) = asked.map_err(Break::Lost)?;
-        self.note(sample.clone(), peers)?;
+        self.note(sample.clone(), peers).await?;
         Ok(sample)
     }
 
-    fn note(&mut self, sample: ServerSample, peers: Vec<Peer>) -> Result<(), Break> {
+    async fn note(&mut self, sample: ServerSample, peers: Vec<Peer>) -> Result<(), Break> {
         self.samples.push(sample);
-        let outside = self.prepared.reach.first_outside(&peers).cloned();
+        let outside = self.prepared.reach.first_outside(&peers).await.cloned();
         self.peers.extend(peers);
         outside.map_or(Ok(()), |peer| Err(Break::Outside(peer)))
     }
