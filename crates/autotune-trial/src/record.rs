@@ -37,10 +37,10 @@ pub(crate) fn record(seen: Seen<'_>) -> TrialRecord {
         .as_ref()
         .map_or("", |closed| closed.log.as_str());
     let tail = logs::tail(log);
-    let load_log = match &seen.loaded {
-        Some(loaded) => log.get(loaded.log_from..).unwrap_or(log),
-        None => "",
-    };
+    let load_log = seen
+        .closed
+        .as_ref()
+        .map_or("", |closed| closed.load_log.as_str());
     let behaviour = &seen.prepared.behaviour;
     let window = window(&seen);
     let overridden = seen.overridden.clone().or_else(|| {

@@ -33,8 +33,6 @@ pub(crate) struct Loaded {
     pub(crate) from_ns: u64,
     /// The sample right after it.
     pub(crate) to_ns: u64,
-    /// Bytes of the log that were there before.
-    pub(crate) log_from: usize,
 }
 
 /// What became of a trial while its server ran.
@@ -146,7 +144,7 @@ impl Trials {
             Ok(sample) => sample.at_ns,
             Err(cause) => return self.cut_under_load(course, spec, cause),
         };
-        let log_from = usize::try_from(session.log_length()).unwrap_or(usize::MAX);
+        session.load_begins();
         let plan = self.plan(spec, session);
         let flag = StopOnDrop(Arc::new(AtomicBool::new(false)));
         let seen = Arc::clone(&flag.0);
@@ -169,7 +167,6 @@ impl Trials {
                     record,
                     from_ns,
                     to_ns,
-                    log_from,
                 });
             }
             Ok(Err(error)) => course.error = Some(error.into()),

@@ -52,6 +52,8 @@ pub(crate) struct Session<'a> {
     /// Zero of the trial's time axis.
     pub(crate) origin_ns: u64,
     launched: Instant,
+    /// Bytes of the log that were there when the load began.
+    load_log_from: Option<u64>,
     pub(crate) samples: Vec<ServerSample>,
     pub(crate) peers: BTreeSet<Peer>,
 }
@@ -114,6 +116,8 @@ pub(crate) struct Closed {
     pub(crate) report: Option<StopReport>,
     /// The log, without secrets.
     pub(crate) log: String,
+    /// The part of it from the beginning of the load on; empty without one.
+    pub(crate) load_log: String,
     /// Whether nobody listens any more.
     pub(crate) port_free: bool,
     pub(crate) isolation: String,
@@ -161,6 +165,7 @@ impl<'a> Session<'a> {
             address,
             origin_ns,
             launched,
+            load_log_from: None,
             samples: Vec::new(),
             peers: BTreeSet::new(),
         }))
@@ -288,9 +293,17 @@ impl<'a> Session<'a> {
         outside.map_or(Ok(()), |peer| Err(Break::Outside(peer)))
     }
 
-    /// How long the log is now.
-    pub(crate) fn log_length(&self) -> u64 {
-        logs::length(&self.folder.log())
+    /// The load begins: what the log says from here on belongs to it.
+    pub(crate) fn load_begins(&mut self) {
+        self.load_log_from = Some(logs::length(&self.folder.log()));
+    }
+
+    /// The log since the load began, without secrets.
+    fn load_log(&self) -> String {
+        let from = self.load_log_from;
+        from.map_or_else(String::new, |from| {
+            logs::read_from(&self.folder.log(), from, &self.redactor)
+        })
     }
 
     /// The log so far, without secrets.
@@ -313,6 +326,7 @@ impl<'a> Session<'a> {
         Ok(Closed {
             report,
             log: self.log(),
+            load_log: self.load_log(),
             port_free: becomes_free(self.address).await,
             isolation: self.supervised.isolation().to_owned(),
             samples,
