@@ -20,7 +20,7 @@ mod version;
 pub use check::{CheckFailure, Problem};
 pub use environment::Environment;
 pub use events::{EventKind, LogEvent, events};
-pub use http::{Answer, Http, HttpError, Readiness};
+pub use http::{Answer, Http, HttpError, Readiness, ReadyWhen};
 pub use redact::Redactor;
 pub use render::{Command, Rendering, render, render_setup};
 pub use settings::{Mismatch, mismatch, parse_settings};

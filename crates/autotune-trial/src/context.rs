@@ -33,6 +33,9 @@ pub struct TrialContext {
     pub environment: BTreeMap<String, String>,
     /// For each request, from its due time.
     pub timeout: Duration,
+    /// From the beginning of the check before all trials, how long it may take
+    /// until a server is ready, whichever configuration is tried.
+    pub check_limit: Duration,
 }
 
 /// What happens while trials are prepared and checked.

@@ -18,7 +18,7 @@ use crate::outcome::Cut;
 use crate::overrides::explain;
 use crate::prepare::Trials;
 use crate::record::{Seen, most_files, oom_kills, pool_limit, record};
-use crate::session::{Asking, Break, Session, StartFault, Started};
+use crate::session::{Asking, Break, Care, READY_LIMIT, Session, StartFault, Started};
 use crate::verify::chain;
 
 /// Beside the grace of the server itself, for what it cannot know of.
@@ -220,6 +220,8 @@ impl Trials {
 
     pub(crate) fn asking<'a>(&'a self, configuration: &Configuration, facts: &Facts) -> Asking<'a> {
         Asking {
+            care: Care::Usual,
+            ready_limit: READY_LIMIT,
             http: &self.http,
             endpoints: &self.context.endpoints,
             timeout: self.context.timeout,

@@ -12,19 +12,19 @@ use autotune_model::{Bytes, Configuration, Endpoint, Peer, ServerSample};
 use autotune_process::{
     ExitStatus, Launch, ProcessError, ProcessEvent, StopReport, Supervised, clock,
 };
-use autotune_server::{Answer, CheckFailure, Http, Readiness, Redactor, render};
+use autotune_server::{Answer, CheckFailure, Http, Readiness, ReadyWhen, Redactor, render};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::error::TrialError;
 use crate::folder::TrialFolder;
 use crate::logs::{self, LOG_LIMIT_BYTES};
-use crate::port::{free_address, is_free};
+use crate::port::{free_address, is_free, is_listened_on, may_meet_itself};
 use crate::prepare::{Prepared, Trials};
 use crate::tree::{WorkerRule, cpu};
 use crate::workers::{look, worker_rule};
 
 /// How long a server may take until it answers.
-const READY_LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const READY_LIMIT: Duration = Duration::from_secs(60);
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// How often a request to stop is looked for.
 const STOP_LOOK: Duration = Duration::from_millis(50);
@@ -40,6 +40,11 @@ const SETTLED_CPU: f64 = 0.25;
 /// An app with busy threads of its own never comes to rest.
 const SETTLE_LIMIT: Duration = Duration::from_secs(8);
 const PORT_PATIENCE: Duration = Duration::from_secs(1);
+/// Between two looks at the connections of a server that is checked closely.
+const CLOSE_LOOK: Duration = Duration::from_millis(10);
+/// How often each endpoint is asked then: what an app connects to once in a
+/// while, or for the length of one answer, is missed more easily than found.
+const CLOSE_QUESTIONS: usize = 3;
 
 /// A launched server.
 #[derive(Debug)]
@@ -90,8 +95,21 @@ impl From<Break> for StartFault {
     }
 }
 
+/// How well a server is looked at while it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// In a trial: nothing is to be disturbed.
+    Usual,
+    /// In the check before all trials: no connection may be missed.
+    Close,
+}
+
 /// What a server is asked before any load.
+#[derive(Clone, Copy)]
 pub(crate) struct Asking<'a> {
+    pub(crate) care: Care,
+    /// How long the server may take until it is ready.
+    pub(crate) ready_limit: Duration,
     pub(crate) http: &'a Http,
     pub(crate) endpoints: &'a [Endpoint],
     pub(crate) timeout: Duration,
@@ -171,38 +189,28 @@ impl<'a> Session<'a> {
         }))
     }
 
-    /// Waits until the server answers, asks every endpoint once, and waits
-    /// until its workers are there and at rest.
+    /// Waits until the server answers, asks every endpoint, and waits until its
+    /// workers are there and at rest.
     pub(crate) async fn start(
         &mut self,
         asking: &Asking<'_>,
         stop: &AtomicBool,
     ) -> Result<Started, StartFault> {
-        let first = &asking.endpoints[0];
-        let own_path = self.prepared.variant.ready.clone();
-        let path = own_path.as_ref().unwrap_or(&first.path);
-        let waiting = asking.http.until_ready(self.address, path, READY_LIMIT);
-        let readiness = self.watch(stop, waiting).await?;
-        let boot = self.launched.elapsed();
-        match readiness {
-            Readiness::Ready { .. } => {}
-            // The check of the first endpoint tells the same story better.
-            Readiness::ServerErrors { .. } if own_path.is_none() => {}
-            Readiness::ServerErrors { last } => {
-                let why = format!("it went on answering {} to {path}", last.status);
-                return Err(StartFault::NotReady(why));
-            }
-            Readiness::NoAnswer { .. } => {
-                let seconds = READY_LIMIT.as_secs();
-                let why = format!("no answer from {path} within {seconds} s");
-                return Err(StartFault::NotReady(why));
-            }
-        }
-        for endpoint in asking.endpoints {
+        let boot = self.wait_until_ready(asking, stop).await?;
+        let times = match asking.care {
+            Care::Usual => 1,
+            Care::Close => CLOSE_QUESTIONS,
+        };
+        for endpoint in asking
+            .endpoints
+            .iter()
+            .cycle()
+            .take(times * asking.endpoints.len())
+        {
             let question = asking
                 .http
                 .get(self.address, &endpoint.path, asking.timeout);
-            let answer = self.watch(stop, question).await?;
+            let answer = self.watch_with(asking.care, stop, question).await?;
             self.judge(endpoint, answer)?;
             self.sample(stop).await?;
         }
@@ -212,6 +220,51 @@ impl<'a> Session<'a> {
             rule,
             workers,
         })
+    }
+
+    /// Waits until the server is ready; how long that took since its launch.
+    async fn wait_until_ready(
+        &mut self,
+        asking: &Asking<'_>,
+        stop: &AtomicBool,
+    ) -> Result<Duration, StartFault> {
+        let first = &asking.endpoints[0];
+        let own_path = self.prepared.variant.ready.clone();
+        let when = match &own_path {
+            Some(path) => ReadyWhen {
+                path,
+                expected: &[],
+            },
+            None => ReadyWhen {
+                path: &first.path,
+                expected: &first.expect.status,
+            },
+        };
+        let (address, limit) = (self.address, asking.ready_limit);
+        let waiting = async {
+            let deadline = Instant::now() + limit;
+            if may_meet_itself(address) {
+                until_listened_on(address, deadline).await;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            asking.http.until_ready(address, when, left).await
+        };
+        let readiness = self.watch_with(asking.care, stop, waiting).await?;
+        let boot = self.launched.elapsed();
+        let path = when.path;
+        match readiness {
+            Readiness::Ready { .. } => Ok(boot),
+            // The check of the first endpoint tells the same story better.
+            Readiness::Unexpected { .. } if own_path.is_none() => Ok(boot),
+            Readiness::Unexpected { last } => Err(StartFault::NotReady(format!(
+                "it went on answering {} to {path}",
+                last.status
+            ))),
+            Readiness::NoAnswer { .. } => Err(StartFault::NotReady(format!(
+                "no answer from {path} within {:.0} s",
+                limit.as_secs_f64()
+            ))),
+        }
     }
 
     fn judge(
@@ -271,6 +324,58 @@ impl<'a> Session<'a> {
                         return Err(Break::Stopped);
                     }
                 }
+            }
+        }
+    }
+
+    async fn watch_with<T>(
+        &mut self,
+        care: Care,
+        stop: &AtomicBool,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Break> {
+        match care {
+            Care::Usual => self.watch(stop, work).await,
+            Care::Close => self.watch_closely(stop, work).await,
+        }
+    }
+
+    /// As [`Session::watch`], and takes one sample after the other meanwhile: a
+    /// connection that lasts no longer than an answer must be seen.
+    async fn watch_closely<T>(
+        &mut self,
+        stop: &AtomicBool,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Break> {
+        let mut work = pin!(work);
+        let mut done = None;
+        loop {
+            let pause = async {
+                tokio::select! {
+                    biased;
+                    answer = &mut work => Some(answer),
+                    () = sleep(CLOSE_LOOK) => None,
+                }
+            };
+            // Samples of the server's own kind come here; its end, too.
+            if let Some(answer) = self.watch(stop, pause).await? {
+                return Ok(answer);
+            }
+            // To its end even when the answer comes meanwhile: the sample may be
+            // the one that shows the connection.
+            let mut sampling = pin!(self.sample(stop));
+            loop {
+                tokio::select! {
+                    biased;
+                    answer = &mut work, if done.is_none() => done = Some(answer),
+                    sampled = &mut sampling => {
+                        sampled?;
+                        break;
+                    }
+                }
+            }
+            if let Some(answer) = done {
+                return Ok(answer);
             }
         }
     }
@@ -335,6 +440,13 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Waits until somebody listens there, without a connection, or until then.
+async fn until_listened_on(address: SocketAddr, deadline: Instant) {
+    while !is_listened_on(address.port()) && Instant::now() < deadline {
+        sleep(STOP_LOOK).await;
+    }
+}
+
 async fn becomes_free(address: SocketAddr) -> bool {
     let deadline = Instant::now() + PORT_PATIENCE;
     loop {
@@ -345,6 +457,13 @@ async fn becomes_free(address: SocketAddr) -> bool {
             return false;
         }
         sleep(SETTLE_STEP).await;
+    }
+}
+
+/// Returns when the program is asked to stop.
+pub(crate) async fn stopped(stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        sleep(STOP_LOOK).await;
     }
 }
 

@@ -201,15 +201,10 @@ pub(crate) async fn what_is_wrong_with_an_app_shows_in_seconds() {
 
 pub(crate) async fn a_connection_beyond_this_machine_stops_everything() {
     let mut place = Place::new(&["/hello"]);
-    // An address for documentation: nobody is there, and nothing is sent.
-    place.env("REACH", "198.51.100.1");
-    if std::net::UdpSocket::bind("0.0.0.0:0")
-        .and_then(|socket| socket.connect("198.51.100.1:9"))
-        .is_err()
-    {
-        println!("skipped: this machine has no route that a socket could be connected by");
+    if !has_route() {
         return;
     }
+    place.env("REACH", "198.51.100.1");
     let (error, _) = refused(&place).await;
     assert_eq!(error.code().as_str(), "A0204");
     let text = error.to_string();
@@ -225,6 +220,46 @@ pub(crate) async fn a_connection_beyond_this_machine_stops_everything() {
         .verify(&one, &mut |_| (), &no_stop())
         .await
         .expect("allowed now");
+}
+
+/// To an address for documentation: nobody is there, and nothing is sent.
+fn has_route() -> bool {
+    let connected =
+        std::net::UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.connect("198.51.100.1:9"));
+    if connected.is_err() {
+        println!("skipped: this machine has no route that a socket could be connected by");
+    }
+    connected.is_ok()
+}
+
+pub(crate) async fn a_connection_that_lasts_one_answer_is_seen_in_the_check() {
+    if !has_route() {
+        return;
+    }
+    let (error, _) = refused(&Place::new(&["/hello", "/reach"])).await;
+    assert_eq!(error.code().as_str(), "A0204");
+    let text = error.to_string();
+    assert!(text.contains("198.51.100.1:9 (udp)"), "{text}");
+}
+
+pub(crate) async fn a_hook_that_changes_a_setting_unseen_makes_it_invalid() {
+    let place = Place::new(&["/hello"]);
+    let hook = "def on_starting(server):\n    server.cfg.set('threads', 16)\n";
+    std::fs::write(place.app_file("gunicorn.conf.py"), hook).expect("written");
+    let mut trials = place.trials().await;
+    let four = [("threads", 4.into())];
+    let verified = trials
+        .verify(&configuration(&place, &four), &mut |_| (), &no_stop())
+        .await
+        .expect("it answers");
+    assert_eq!(
+        verified.overridden.as_deref(),
+        Some(
+            "`threads` was asked to be 4 but a hook changes it, set by gunicorn.conf.py:2 \
+             (`server.cfg.set('threads', 16)`)"
+        )
+    );
+    place.assert_clean();
 }
 
 pub(crate) async fn more_than_the_server_can_do_is_an_overload() {

@@ -21,6 +21,7 @@ pub(crate) struct Place {
     pub(crate) variant: ServerVariant,
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) check_limit: Duration,
 }
 
 impl Place {
@@ -57,6 +58,7 @@ impl Place {
             variant,
             endpoints,
             environment,
+            check_limit: Duration::from_secs(60),
         }
     }
 
@@ -94,6 +96,7 @@ impl Place {
             run_root: self.run_root(),
             environment: self.environment.clone(),
             timeout: Duration::from_secs(20),
+            check_limit: self.check_limit,
         }
     }
 
