@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use autotune_load::LoadPlan;
 use autotune_model::{
-    Configuration, LoadRecord, LoadShape, Outcome, ParamName, Span, TrialRecord, TrialSpec,
+    Anchor, Configuration, LoadRecord, LoadShape, Outcome, ParamName, Span, TrialRecord, TrialSpec,
 };
 use autotune_process::clock;
 use autotune_server::{EventKind, Mismatch, events};
@@ -18,7 +18,7 @@ use crate::outcome::Cut;
 use crate::overrides::explain;
 use crate::prepare::Trials;
 use crate::record::{Seen, most_files, oom_kills, pool_limit, record};
-use crate::session::{Asking, Break, Care, READY_LIMIT, Session, StartFault, Started};
+use crate::session::{Asking, Break, Care, READY_LIMIT, Session, StartFault, Started, stopped};
 use crate::verify::chain;
 
 /// Beside the grace of the server itself, for what it cannot know of.
@@ -59,12 +59,16 @@ impl Trials {
         stop: &Arc<AtomicBool>,
     ) -> Result<TrialRecord, TrialError> {
         let configuration = &spec.configuration;
-        if stop.load(Ordering::Relaxed) {
-            return Ok(not_begun(spec));
-        }
-        let facts = self.facts(configuration).await?;
-        let prepared = self.prepared(configuration.variant())?;
         let start = clock::anchor();
+        if stop.load(Ordering::Relaxed) {
+            return Ok(not_begun(spec, start));
+        }
+        // Finding out the facts is work of this trial, too.
+        let facts = tokio::select! {
+            facts = self.facts(configuration) => facts?,
+            () = stopped(stop) => return Ok(not_begun(spec, start)),
+        };
+        let prepared = self.prepared(configuration.variant())?;
         let ooms = oom_kills();
         let mut course = Course::default();
         let closed = match Session::open(self, configuration, start.monotonic_ns).await? {
@@ -346,15 +350,14 @@ impl Trials {
     }
 }
 
-/// The record of a trial that nothing was started for.
-fn not_begun(spec: &TrialSpec) -> TrialRecord {
-    let now = clock::anchor();
+/// The record of a trial that no server was started for.
+fn not_begun(spec: &TrialSpec, start: Anchor) -> TrialRecord {
     TrialRecord {
         spec: spec.clone(),
         outcome: Outcome::Interrupted,
         span: Span {
-            start: now,
-            end: now,
+            start,
+            end: clock::anchor(),
         },
         load: None,
         server: None,

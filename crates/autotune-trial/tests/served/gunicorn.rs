@@ -127,17 +127,8 @@ pub(crate) async fn a_plain_line_is_weaker_than_the_command_line() {
 }
 
 pub(crate) async fn a_wrapper_that_forces_workers_is_named() {
-    use std::os::unix::fs::PermissionsExt;
     let mut place = Place::new(&["/hello"]);
-    let bin = place.root.path().join("bin");
-    std::fs::create_dir(&bin).expect("a folder");
-    // Finds the real one through what the setup steps built.
-    let script = "#!/bin/sh\n\"$REAL/gunicorn\" --workers=1 \"$@\" --workers=3\n";
-    std::fs::write(bin.join("gunicorn"), script).expect("written");
-    let executable = PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(bin.join("gunicorn"), executable).expect("set");
-    place.env("REAL", "{{ cache }}/venv/bin");
-    place.variant.bin = Some(bin.display().to_string());
+    place.wrapper("#!/bin/sh\n\"$REAL/gunicorn\" --workers=1 \"$@\" --workers=3\n");
     let mut trials = place.trials().await;
     let two = configuration(&place, &[("workers", 2.into())]);
     let verified = trials
@@ -320,6 +311,32 @@ pub(crate) async fn a_stop_ends_the_trial_early_and_cleanly() {
     asking.await.expect("asked");
     assert_eq!(record.outcome, Outcome::Interrupted);
     assert!(began.elapsed().as_secs() < 60);
+    place.assert_clean();
+}
+
+pub(crate) async fn a_stop_is_heeded_while_settings_are_asked_for() {
+    let mut place = Place::new(&["/hello"]);
+    let begun = place.root.path().join("begun");
+    let script = "#!/bin/sh\ncase \"$*\" in *--print-config*) : > \"$BEGUN\"; exec sleep 300;; esac\n\
+                  exec \"$REAL/gunicorn\" \"$@\"\n";
+    place.wrapper(script);
+    place.env("BEGUN", &begun.display().to_string());
+    let mut trials = place.trials().await;
+    let stop = no_stop();
+    let asked = std::sync::Arc::clone(&stop);
+    let asking = tokio::task::spawn_blocking(move || {
+        while !begun.exists() {
+            std::thread::yield_now();
+        }
+        asked.store(true, Ordering::Relaxed);
+    });
+    let spec = spec(configuration(&place, &[]));
+    let record = trials.run(&spec, &stop).await.expect("a record");
+    asking.await.expect("asked");
+    assert_eq!(record.outcome, Outcome::Interrupted);
+    assert_eq!(record.server, None, "none was started");
+    let span = record.span;
+    assert!(span.end.monotonic_ns > span.start.monotonic_ns);
     place.assert_clean();
 }
 

@@ -52,6 +52,7 @@ fn main() -> ExitCode {
         trial!(gunicorn::more_than_the_server_can_do_is_an_overload),
         trial!(gunicorn::a_server_that_dies_under_load_is_a_finding),
         trial!(gunicorn::a_stop_ends_the_trial_early_and_cleanly),
+        trial!(gunicorn::a_stop_is_heeded_while_settings_are_asked_for),
         trial!(gunicorn::a_class_that_cannot_be_loaded_fails_to_start),
     ];
     let has_gunicorn = arguments.list || in_runtime(support::fetch_gunicorn());

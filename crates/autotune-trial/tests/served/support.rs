@@ -70,6 +70,19 @@ impl Place {
         self.variant.env.push(text(name, value));
     }
 
+    /// Puts a script before gunicorn; it finds the real one, which the setup
+    /// steps built, in the folder `REAL`.
+    pub(crate) fn wrapper(&mut self, script: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let bin = self.root.path().join("bin");
+        std::fs::create_dir(&bin).expect("a folder");
+        std::fs::write(bin.join("gunicorn"), script).expect("written");
+        let executable = PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(bin.join("gunicorn"), executable).expect("set");
+        self.env("REAL", "{{ cache }}/venv/bin");
+        self.variant.bin = Some(bin.display().to_string());
+    }
+
     pub(crate) async fn trials(&self) -> Trials {
         self.prepare(&mut Vec::new()).await
     }
