@@ -126,6 +126,23 @@ pub(crate) async fn a_plain_line_is_weaker_than_the_command_line() {
     assert!(verified.notes[0].starts_with("gunicorn.conf.py:1 says `workers = 3`"));
 }
 
+pub(crate) async fn a_default_that_the_grid_names_is_stronger_than_the_app() {
+    let mut place = Place::new(&["/hello"]);
+    let lines = "keepalive = 5\nbacklog = 64\n";
+    std::fs::write(place.app_file("gunicorn.conf.py"), lines).expect("written");
+    place.named = vec!["keepalive".into()];
+    let mut trials = place.trials().await;
+    let given = [("worker_class", "gthread".into()), ("keepalive", 2.into())];
+    let verified = trials
+        .verify(&configuration(&place, &given), &mut |_| (), &no_stop())
+        .await
+        .expect("it answers");
+    assert_eq!(verified.overridden, None);
+    assert_eq!(verified.settings["keepalive"], "2");
+    assert_eq!(verified.settings["backlog"], "64", "the app's own to set");
+    assert!(verified.notes[0].starts_with("gunicorn.conf.py:1 says `keepalive = 5`"));
+}
+
 pub(crate) async fn a_wrapper_that_forces_workers_is_named() {
     let mut place = Place::new(&["/hello"]);
     place.wrapper("#!/bin/sh\n\"$REAL/gunicorn\" --workers=1 \"$@\" --workers=3\n");

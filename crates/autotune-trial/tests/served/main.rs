@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         trial!(gunicorn::recycled_workers_are_counted),
         trial!(gunicorn::a_hook_that_forces_workers_makes_it_invalid_and_still_runs),
         trial!(gunicorn::a_plain_line_is_weaker_than_the_command_line),
+        trial!(gunicorn::a_default_that_the_grid_names_is_stronger_than_the_app),
         trial!(gunicorn::a_wrapper_that_forces_workers_is_named),
         trial!(gunicorn::what_is_wrong_with_an_app_shows_in_seconds),
         trial!(gunicorn::a_connection_beyond_this_machine_stops_everything),

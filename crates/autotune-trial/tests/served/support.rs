@@ -22,6 +22,8 @@ pub(crate) struct Place {
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) check_limit: Duration,
+    /// What a grid file would name.
+    pub(crate) named: Vec<ParamName>,
 }
 
 impl Place {
@@ -59,6 +61,7 @@ impl Place {
             endpoints,
             environment,
             check_limit: Duration::from_secs(60),
+            named: Vec::new(),
         }
     }
 
@@ -96,7 +99,7 @@ impl Place {
         let profile = profile(&self.variant.profile).expect("shipped");
         TrialContext {
             variants: vec![(self.variant.clone(), profile)],
-            named: Vec::new(),
+            named: self.named.clone(),
             endpoints: self.endpoints.clone(),
             connections: ConnectionPolicy::KeepAlive,
             placement: CpuPlacement {
