@@ -61,6 +61,34 @@ fn killed_under_load_it_leaves_nothing_and_the_study_is_finished() {
     finished(&place, &stored);
 }
 
+#[test]
+fn what_a_killed_trial_left_is_removed_by_the_next_one() {
+    if !has_python() {
+        return;
+    }
+    let place = place("40s");
+    let words = |seconds| {
+        [
+            "trial",
+            "grid.toml",
+            "waits:delay_ms=2",
+            "--seconds",
+            seconds,
+        ]
+    };
+    let mut running = place.start(&words("600"));
+    let port = wait_for_load(&place, &mut running, 0).expect("it comes under load");
+    kill_and_look(&mut running, Victim::Both, Some(port));
+    assert_eq!(running.wait().code, None, "killed by a signal");
+    let runs = folder(&place).join("trial/run");
+    let left = || std::fs::read_dir(&runs).expect("a folder").count();
+    assert_eq!(left(), 1, "its run folder could not be removed");
+    // Whether a busy machine lets anything be measured is not asked here.
+    let done = place.run(&words("2"));
+    assert!(done.stdout.starts_with("waits:delay_ms=2: "), "{done}");
+    assert_eq!(left(), 0);
+}
+
 /// Its moments are spread over launch, check, load, stop and storing of the
 /// first two trials that a run gets to.
 #[test]

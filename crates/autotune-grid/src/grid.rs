@@ -31,6 +31,9 @@ pub struct Space {
     pub folded: Vec<FoldedCell>,
     /// The configurations that a constraint left out, in grid order.
     pub dropped: Vec<DroppedCell>,
+    /// The parameters that `[grid]` or `[baseline]` names, in that order: they
+    /// are given to the server even where they have its default.
+    pub named: Vec<ParamName>,
     /// The variables of every `command` variant that is in use, in the order of
     /// its labels; empty for a variant whose profile has its own parameters.
     pub variables: Vec<(VariantName, Vec<ParamName>)>,
@@ -55,6 +58,7 @@ pub(crate) fn read(
     let targets = targets(&grid, servers, faults);
     let baseline = baseline(root, servers, faults);
     let (targets, baseline) = (targets?, baseline?);
+    let named = named_params(&grid, baseline.as_ref());
     let variables: Vec<(VariantName, Vec<ParamName>)> = servers
         .iter()
         .map(|server| {
@@ -109,6 +113,7 @@ pub(crate) fn read(
         cells,
         folded: kept.folded,
         dropped: kept.dropped,
+        named,
         variables,
     })
 }
@@ -126,6 +131,18 @@ fn known_names(
     own.map(|param| param.name.to_string())
         .chain(of_command.flat_map(|(_, names)| names.iter().map(ToString::to_string)))
         .collect()
+}
+
+fn named_params(grid: &Table<'_>, baseline: Option<&Baseline<'_, '_, '_>>) -> Vec<ParamName> {
+    let tables = [Some(grid), baseline.map(|baseline| &baseline.table)];
+    let mut names: Vec<ParamName> = Vec::new();
+    for node in tables.into_iter().flatten().flat_map(params) {
+        let name = ParamName::new(node.key);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
 }
 
 fn grid_table<'a>(root: &Table<'a>, faults: &mut Faults) -> Checked<Table<'a>> {

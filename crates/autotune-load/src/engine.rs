@@ -130,7 +130,7 @@ impl<'a, T: Transport, C: Clock> Engine<'a, T, C> {
     /// The record, once all requests have ended.
     pub(crate) fn finish(self) -> LoadRecord {
         let service_p50_us = self.recorder.service().quantile_us(0.5);
-        let cpu = self.watch.cpu_used(self.clock.cpu());
+        let cpu = self.watch.cpu_used();
         let (waited, retries) = (self.watch.waited, self.watch.retries);
         let limit = self.pool.limit();
         let (findings, own_lag) = self.watch.findings(service_p50_us, limit);

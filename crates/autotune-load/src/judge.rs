@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use autotune_model::GeneratorVerdict;
+use autotune_model::{GeneratorVerdict, Histogram, LoadRecord};
 
 use crate::transport::Resource;
 
-/// The 99th percentile of the own lag may be this long, or this share of the
-/// median service time if that is longer.
-const LAG_P99_US: u64 = 1_000;
-const LAG_SHARE_OF_SERVICE: f64 = 0.10;
+/// A lag up to here is no matter, or up to this share of the median service time
+/// if that is longer: one limit for all would find fault with slow
+/// configurations, whose server keeps the machine busy for longer.
+const LATE_US: u64 = 1_000;
+const LATE_SHARE_OF_SERVICE: f64 = 0.10;
 /// Share of sends that may be late although a connection was free; the limit of
 /// Fortio's warning.
 const LATE_SHARE: f64 = 0.05;
@@ -32,7 +33,7 @@ pub(crate) struct Findings {
     pub(crate) service_p50_us: Option<u64>,
     /// Requests that found a free connection, or room for a new one.
     pub(crate) sends: u64,
-    /// Of these: taken up more than 1 ms late.
+    /// Of these: taken up late, see [`late_from_us`].
     pub(crate) late: u64,
     /// Of these late ones: taken up after the schedule had ended.
     pub(crate) behind: u64,
@@ -72,13 +73,42 @@ pub(crate) fn judge(findings: &Findings) -> GeneratorVerdict {
     }
 }
 
+/// The longest lag that does not count as late, microseconds.
+pub(crate) fn late_from_us(service_p50_us: Option<u64>) -> u64 {
+    let by_service = service_p50_us.unwrap_or_default() as f64 * LATE_SHARE_OF_SERVICE;
+    LATE_US.max(by_service as u64)
+}
+
+/// How many values are above this one.
+pub(crate) fn count_above(histogram: &Histogram, value_us: u64) -> u64 {
+    let above = histogram.counts().filter(|(value, _)| *value > value_us);
+    above.map(|(_, count)| count).sum()
+}
+
+/// Whether a load shows its generator to have been too slow, apart from what it
+/// waited for: too many sends were late, or its thread was too busy while
+/// requests were due. The same limits as for its own verdict, for those who ask
+/// whether a backlog was its doing.
+pub fn generator_was_slow(load: &LoadRecord) -> bool {
+    let mut service = Histogram::new();
+    let seconds = load.seconds.iter();
+    seconds.for_each(|second| second.service.add_to(&mut service));
+    let generator = &load.generator;
+    let late_from = late_from_us(service.quantile_us(0.5));
+    let late = count_above(&generator.own_lag, late_from);
+    let length = load.length.as_secs_f64();
+    let busy = length > 0.0 && generator.cpu.as_secs_f64() / length > BUSY_INVALID;
+    busy || share(late, generator.own_lag.len()) > LATE_SHARE
+}
+
 fn reasons_for_invalid(findings: &Findings) -> Vec<String> {
     let mut reasons = Vec::new();
     let late = share(findings.late, findings.sends);
     if late > LATE_SHARE {
         reasons.push(format!(
-            "{:.1} % of the sends were late by more than 1 ms though a connection was free",
-            late * 100.0
+            "{:.1} % of the sends were late by more than {:.1} ms though a connection was free",
+            late * 100.0,
+            late_from_us(findings.service_p50_us) as f64 / 1_000.0
         ));
     }
     let achieved = 1.0 - share(findings.behind, findings.sends);
@@ -108,13 +138,11 @@ fn reasons_for_invalid(findings: &Findings) -> Vec<String> {
 
 fn reasons_for_suspect(findings: &Findings) -> Vec<String> {
     let mut reasons = Vec::new();
-    if let Some(lag) = findings.own_lag_p99_us {
-        let by_service = findings.service_p50_us.unwrap_or(0) as f64 * LAG_SHARE_OF_SERVICE;
-        if lag > LAG_P99_US && lag as f64 > by_service {
-            reasons.push(format!(
-                "the generator's own lag has a 99th percentile of {lag} us"
-            ));
-        }
+    let limit = late_from_us(findings.service_p50_us);
+    if let Some(lag) = findings.own_lag_p99_us.filter(|lag| *lag > limit) {
+        reasons.push(format!(
+            "the generator's own lag has a 99th percentile of {lag} us"
+        ));
     }
     let busy = findings
         .busy

@@ -47,5 +47,6 @@ mod watch;
 #[cfg(test)]
 mod sim;
 
+pub use judge::generator_was_slow;
 pub use plan::{LoadError, LoadPlan};
 pub use run::run;

@@ -6,20 +6,17 @@ use std::time::Duration;
 
 use autotune_model::Histogram;
 
-use crate::judge::{Findings, UserTime};
+use crate::judge::{Findings, UserTime, count_above, late_from_us};
 use crate::recorder::micros;
 use crate::transport::Resource;
-
-/// From here on a send is late.
-const LATE_NS: u64 = 1_000_000;
 
 /// The engine's notes on itself. Times are nanoseconds since the schedule began.
 #[derive(Debug)]
 pub(crate) struct Watch {
     own_lag: Histogram,
+    /// Of this the part of the requests taken up after the schedule's end.
+    behind_lag: Histogram,
     sends: u64,
-    late: u64,
-    behind: u64,
     /// Requests that waited for a connection.
     pub(crate) waited: u64,
     /// Requests that were sent again.
@@ -27,8 +24,8 @@ pub(crate) struct Watch {
     resources: BTreeMap<Resource, u64>,
     length_ns: u64,
     cpu_at_start: Duration,
-    /// Share of one CPU that was used up to the end of the schedule.
-    busy: Option<f64>,
+    /// When the end of the schedule was seen, and the CPU time up to then.
+    end: Option<(u64, Duration)>,
     users: Option<u32>,
     known_user_ns: u128,
     cut_short: bool,
@@ -39,15 +36,14 @@ impl Watch {
     pub(crate) fn new(length_ns: u64, users: Option<u32>, cpu_at_start: Duration) -> Self {
         Self {
             own_lag: Histogram::new(),
+            behind_lag: Histogram::new(),
             sends: 0,
-            late: 0,
-            behind: 0,
             waited: 0,
             retries: 0,
             resources: BTreeMap::new(),
             length_ns,
             cpu_at_start,
-            busy: None,
+            end: None,
             users,
             known_user_ns: 0,
             cut_short: false,
@@ -56,11 +52,12 @@ impl Watch {
 
     /// A request was taken up at once, a connection being free.
     pub(crate) fn taken_up(&mut self, due_ns: u64, at_ns: u64) {
-        let late = at_ns.saturating_sub(due_ns) > LATE_NS;
-        self.own_lag.record(micros(due_ns, at_ns));
+        let lag_us = micros(due_ns, at_ns);
+        self.own_lag.record(lag_us);
+        if at_ns > self.length_ns {
+            self.behind_lag.record(lag_us);
+        }
         self.sends += 1;
-        self.late += u64::from(late);
-        self.behind += u64::from(late && at_ns > self.length_ns);
     }
 
     /// The machine ran out of something.
@@ -76,11 +73,8 @@ impl Watch {
 
     /// The schedule has ended. Only the first call counts.
     pub(crate) fn schedule_ended(&mut self, now_ns: u64, cpu: Duration) {
-        if self.busy.is_none() {
-            let used = cpu.saturating_sub(self.cpu_at_start).as_secs_f64();
-            let wall = Duration::from_nanos(now_ns.max(1)).as_secs_f64();
-            self.busy = Some(used / wall);
-        }
+        let cpu = cpu.saturating_sub(self.cpu_at_start);
+        self.end.get_or_insert((now_ns, cpu));
     }
 
     /// The schedule ended before its time.
@@ -88,9 +82,10 @@ impl Watch {
         self.cut_short = true;
     }
 
-    /// CPU time since the beginning.
-    pub(crate) fn cpu_used(&self, cpu: Duration) -> Duration {
-        cpu.saturating_sub(self.cpu_at_start)
+    /// CPU time from the beginning to the end of the schedule. Waiting for the
+    /// last answers costs next to nothing and would hide a thread that was busy.
+    pub(crate) fn cpu_used(&self) -> Duration {
+        self.end.map_or(Duration::ZERO, |(_, cpu)| cpu)
     }
 
     /// All that the judge wants to know, and the lags.
@@ -102,15 +97,20 @@ impl Watch {
             planned_ns: u128::from(users) * u128::from(self.length_ns),
             known_ns: self.known_user_ns,
         });
+        let late_from = late_from_us(service_p50_us);
+        let busy = self.end.map(|(now_ns, cpu)| {
+            let wall = Duration::from_nanos(now_ns.max(1));
+            cpu.as_secs_f64() / wall.as_secs_f64()
+        });
         let findings = Findings {
             own_lag_p99_us: self.own_lag.quantile_us(0.99),
             service_p50_us,
             sends: self.sends,
-            late: self.late,
-            behind: self.behind,
+            late: count_above(&self.own_lag, late_from),
+            behind: count_above(&self.behind_lag, late_from),
             waited: self.waited,
             limit,
-            busy: self.busy,
+            busy,
             resources: self.resources,
             users,
         };
@@ -126,7 +126,7 @@ mod tests {
     fn late_and_behind_are_counted_apart() {
         let mut watch = Watch::new(10_000_000, Some(2), Duration::from_secs(1));
         watch.taken_up(0, 1_000_000);
-        watch.taken_up(0, 1_000_001);
+        watch.taken_up(0, 1_001_000);
         watch.taken_up(9_500_000, 10_200_000);
         watch.taken_up(9_000_000, 10_200_000);
         watch.ran_out(Resource::Ports);
@@ -135,10 +135,8 @@ mod tests {
         watch.user_known(15_000_000, 20_000_000);
         watch.schedule_ended(10_000_000, Duration::from_millis(1005));
         watch.schedule_ended(20_000_000, Duration::from_millis(1020));
-        assert_eq!(
-            watch.cpu_used(Duration::from_millis(1020)),
-            Duration::from_millis(20)
-        );
+        // Up to the end of the schedule only.
+        assert_eq!(watch.cpu_used(), Duration::from_millis(5));
         let (findings, lag) = watch.findings(Some(7), 5);
         assert_eq!((findings.sends, findings.late, findings.behind), (4, 2, 1));
         assert_eq!(lag.len(), 4);
@@ -151,6 +149,21 @@ mod tests {
             })
         );
         assert_eq!(findings.resources[&Resource::Ports], 1);
+    }
+
+    #[test]
+    fn what_is_late_depends_on_the_service() {
+        let late = |service_p50_us| {
+            let mut watch = Watch::new(10_000_000, None, Duration::ZERO);
+            watch.taken_up(0, 500_000);
+            watch.taken_up(0, 3_000_000);
+            watch.taken_up(8_000_000, 11_000_000);
+            let (findings, _) = watch.findings(service_p50_us, 1);
+            (findings.late, findings.behind)
+        };
+        assert_eq!(late(None), (2, 1));
+        assert_eq!(late(Some(2_000)), (2, 1));
+        assert_eq!(late(Some(40_000)), (0, 0), "3 ms of 40 ms is no matter");
     }
 
     #[test]

@@ -243,7 +243,8 @@ pub struct GeneratorRecord {
     pub own_lag: Histogram,
     /// Requests that waited for a free connection.
     pub waited_for_connection: u64,
-    /// CPU time of the generator threads.
+    /// CPU time of the generator thread while requests were due. In studies of
+    /// earlier versions the wait for the last answers is included.
     pub cpu: Duration,
     /// Wall time of the load, draining included.
     pub wall: Duration,

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::error::ProcessError;
-use crate::table::ProcFs;
+use crate::table::{ProcFs, ProcessTable};
 
 /// The environment variable that holds the marker.
 pub const MARKER_VARIABLE: &str = "AUTOTUNE_MARKER";

@@ -8,7 +8,7 @@ use nix::sched::{CloneCb, CloneFlags};
 use nix::sys::signal::{SigHandler, Signal};
 use nix::unistd::Pid;
 
-use crate::table::{Entry, ProcFs, ProcessKey};
+use crate::table::{Entry, ProcFs, ProcessKey, ProcessTable};
 
 /// Room for the first calls of a new process; its pages cost nothing until used.
 const STACK_BYTES: usize = 1 << 20;

@@ -126,7 +126,7 @@ pub(crate) fn generator_share(study: &Study<'_>) -> Option<f64> {
         .filter_map(|trial| trial.load.as_ref())
     {
         cpu += load.generator.cpu.as_secs_f64();
-        wall += load.generator.wall.as_secs_f64();
+        wall += load.length.as_secs_f64();
     }
     (wall > 0.0).then(|| cpu / wall)
 }

@@ -1,7 +1,7 @@
 //! The recommendation as a file that a team takes into production, with what it
 //! holds for in comment lines.
 
-use autotune_analysis::VerdictWord;
+use autotune_analysis::{ConfigAnalysis, VerdictWord};
 use autotune_model::{ConfigFile, ParamName, Value};
 
 use crate::conditions::placement;
@@ -50,15 +50,19 @@ pub fn config_file(study: &Study<'_>) -> Option<(String, String)> {
 }
 
 /// The settings alone, to be shown and pasted: those of the label, and of the
-/// others what is not at the server's default, which the team may have set for
-/// reasons of its own.
+/// others what the grid names or what is not at the server's default. The rest
+/// the team may have set for reasons of its own.
 pub(crate) fn settings(study: &Study<'_>) -> Option<Vec<String>> {
-    let config = study.recommended()?;
+    settings_of(study, study.recommended()?)
+}
+
+fn settings_of(study: &Study<'_>, config: &ConfigAnalysis) -> Option<Vec<String>> {
     let profile = study.profile(&config.configuration)?;
     let values = config.configuration.values().iter().enumerate();
     let told = values.filter(|(index, (name, value))| {
         let default = profile.param(name).map(|param| &param.default);
-        *index < profile.label_fields || default != Some(value)
+        let named = study.planned.named.contains(name);
+        *index < profile.label_fields || named || default != Some(value)
     });
     let line = |(name, value): &(ParamName, Value)| match &profile.config_file {
         Some(file) => setting(file, name, value),
@@ -146,6 +150,39 @@ mod tests {
             assert!(comments.contains(part), "{part} in {text}");
         }
         assert!(text.lines().all(|line| line.len() <= WIDTH));
+    }
+
+    #[test]
+    fn what_the_grid_names_is_told_at_its_default_too() {
+        let mut fixture = Fixture::realistic();
+        let extra = autotune_model::Param {
+            name: "keepalive".into(),
+            kind: autotune_model::ParamKind::Int { min: 0, max: 100 },
+            default: 2.into(),
+            flag: "--keep-alive".to_owned(),
+        };
+        let variants = fixture.variants.iter_mut();
+        variants.for_each(|(_, profile)| profile.params.push(extra.clone()));
+        let told = |fixture: &Fixture| {
+            let study = fixture.study();
+            let config = study.recommended().unwrap();
+            let (variant, values) = (
+                config.configuration.variant(),
+                config.configuration.values(),
+            );
+            let mut with = config.clone();
+            let mut values = values.to_vec();
+            values.push(("keepalive".into(), 2.into()));
+            with.configuration = autotune_model::Configuration::from_stored(
+                variant.clone(),
+                values,
+                config.configuration.label().to_string(),
+            );
+            settings_of(&study, &with).unwrap().len()
+        };
+        assert_eq!(told(&fixture), 5);
+        fixture.planned.named.push("keepalive".into());
+        assert_eq!(told(&fixture), 6);
     }
 
     #[test]

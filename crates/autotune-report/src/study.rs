@@ -9,7 +9,7 @@ use std::time::Duration;
 use autotune_analysis::{Analysis, ConfigAnalysis, VerdictWord};
 use autotune_model::{
     ConfigId, Configuration, ConnectionPolicy, CpuPlacement, DecisionKind, Endpoint, ErrorCode,
-    History, HostFacts, LoadShape, Metric, Objective, Over, Profile, Stage, TrialRecord,
+    History, HostFacts, LoadShape, Metric, Objective, Over, ParamName, Profile, Stage, TrialRecord,
     VariantName,
 };
 
@@ -61,6 +61,8 @@ pub struct Planned {
     pub folded: Vec<String>,
     /// For people: which configurations a constraint left out, and which one.
     pub dropped: Vec<String>,
+    /// The parameters that the grid file names.
+    pub named: Vec<ParamName>,
 }
 
 /// How a sweep ended.

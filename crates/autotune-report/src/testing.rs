@@ -182,6 +182,7 @@ impl Fixture {
                     "1/8/sync/0/0 is 1/8/gthread/0/0: sync with threads is gthread".to_owned(),
                 ],
                 dropped: Vec::new(),
+                named: vec!["workers".into(), "threads".into()],
             },
             command: "autotune sweep blog.toml".to_owned(),
         }

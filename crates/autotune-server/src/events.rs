@@ -16,7 +16,8 @@ pub enum EventKind {
     WorkerKilled,
     /// A worker ended by itself with an error.
     WorkerFailed,
-    /// Names the worker class in use.
+    /// Names the worker class in use. The class is all of `rest`: what a format
+    /// of the user's own puts behind it, as JSON does, is cut off.
     WorkerClass,
 }
 
@@ -53,11 +54,23 @@ fn event(behaviour: &Behaviour, line: &str) -> Option<LogEvent> {
         let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
         digits.parse().ok()
     });
+    let rest = match rule.kind {
+        EventKind::WorkerClass => leading_name(rest),
+        _ => rest.trim(),
+    };
     Some(LogEvent {
         kind: rule.kind,
         pid,
-        rest: rest.trim().to_owned(),
+        rest: rest.to_owned(),
     })
+}
+
+/// The dotted name, or `module:Class`, that a text begins with.
+fn leading_name(text: &str) -> &str {
+    let text = text.trim_start();
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "_.:".contains(c);
+    let end = text.find(|c| !is_part(c)).unwrap_or(text.len());
+    &text[..end]
 }
 
 #[cfg(test)]
@@ -93,6 +106,18 @@ mod tests {
         );
         check(
             "[…] [1] [INFO] Using worker: gthread",
+            Some((WorkerClass, None, "gthread")),
+        );
+        check(
+            "[…] [1] [INFO] Using worker: my.workers.Fast_1  ",
+            Some((WorkerClass, None, "my.workers.Fast_1")),
+        );
+        check(
+            r#"{"message": "Using worker: gthread", "level": "INFO"}"#,
+            Some((WorkerClass, None, "gthread")),
+        );
+        check(
+            "Using worker: gthread [INFO]",
             Some((WorkerClass, None, "gthread")),
         );
         check("[…] [1] [INFO] Booting worker with pid: 42", None);

@@ -15,8 +15,8 @@ const BODY_LIMIT_BYTES: usize = 16 << 20;
 /// The pauses between two questions grow from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_millis(100);
-/// An app may answer with server errors while it warms up, but not for ever.
-const SERVER_ERRORS_FOR: Duration = Duration::from_secs(10);
+/// An app may answer otherwise while it warms up, but not for ever.
+const UNEXPECTED_FOR: Duration = Duration::from_secs(10);
 
 /// A client for single questions.
 #[derive(Clone, Debug)]
@@ -55,14 +55,13 @@ pub enum HttpError {
 /// How waiting for a server ended.
 #[derive(Debug)]
 pub enum Readiness {
-    /// It answered, other than with a server error. Whether the answer is the
-    /// right one is for the check of the endpoints to say.
+    /// It answered with an expected status.
     Ready {
         /// The status.
         status: u16,
     },
-    /// It went on answering with server errors.
-    ServerErrors {
+    /// It went on answering with other ones.
+    Unexpected {
         /// The last answer.
         last: Answer,
     },
@@ -126,30 +125,37 @@ impl Http {
         asked.map_err(|source| HttpError::NoAnswer { url, source })
     }
 
-    /// Asks again and again until the server answers. Can be dropped at any
-    /// time, for example when the server ends.
-    pub async fn until_ready(&self, address: SocketAddr, path: &str, limit: Duration) -> Readiness {
+    /// Asks this again and again until an expected status comes. Can be dropped
+    /// at any time, for example when the server ends.
+    pub async fn until_ready(
+        &self,
+        address: SocketAddr,
+        endpoint: &Endpoint,
+        limit: Duration,
+    ) -> Readiness {
         let deadline = Instant::now() + limit;
         let mut pause = FIRST_PAUSE;
-        let mut errors_since = None;
-        let mut last = None;
+        let mut since = None;
+        // The last answer, and the last reason for none.
+        let (mut other, mut last) = (None, None);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Readiness::NoAnswer { last };
+            let over = since.is_some_and(|since: Instant| since.elapsed() >= UNEXPECTED_FOR);
+            if left.is_zero() || over {
+                return match other {
+                    Some(last) => Readiness::Unexpected { last },
+                    None => Readiness::NoAnswer { last },
+                };
             }
-            match self.get(address, path, left).await {
-                Ok(answer) if answer.status < 500 => {
+            match self.endpoint(address, endpoint, left).await {
+                Ok(answer) if endpoint.expect.status.contains(&answer.status) => {
                     return Readiness::Ready {
                         status: answer.status,
                     };
                 }
                 Ok(answer) => {
-                    let since = *errors_since.get_or_insert_with(Instant::now);
-                    let over = since.elapsed() >= SERVER_ERRORS_FOR || Instant::now() >= deadline;
-                    if over {
-                        return Readiness::ServerErrors { last: answer };
-                    }
+                    since.get_or_insert_with(Instant::now);
+                    other = Some(answer);
                 }
                 Err(error) => last = Some(error),
             }
@@ -213,15 +219,43 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(20);
 
-    #[tokio::test]
-    async fn ready_after_server_errors_and_whatever_else_is_answered() {
-        let busy = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n";
-        let absent = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
-        let (address, task) = serve(vec![busy, busy, absent]).await;
+    const BUSY: &str = "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n";
+    const ABSENT: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+    const GOOD: &str = "HTTP/1.1 204 No Content\r\n\r\n";
+
+    async fn check(answers: Vec<&'static str>, expected: &[u16], status: u16) {
+        let (address, task) = serve(answers).await;
         let http = Http::new().expect("a client");
-        let readiness = http.until_ready(address, "/x", LIMIT).await;
-        assert!(matches!(readiness, Readiness::Ready { status: 404 }));
+        let readiness = http.until_ready(address, &question(expected), LIMIT).await;
+        assert!(
+            matches!(readiness, Readiness::Ready { status: got } if got == status),
+            "{readiness:?}"
+        );
         task.await.expect("all were asked");
+    }
+
+    fn question(expected: &[u16]) -> Endpoint {
+        let mut question = Endpoint::get("x", "/x");
+        question.expect.status = expected.to_vec();
+        question
+    }
+
+    #[tokio::test]
+    async fn ready_is_an_answer_with_an_expected_status() {
+        check(vec![BUSY, ABSENT, GOOD], &[200, 204], 204).await;
+        check(vec![BUSY, GOOD, ABSENT], &[404], 404).await;
+    }
+
+    #[tokio::test]
+    async fn another_answer_to_the_last_is_told_as_such() {
+        // More than are asked for in this time.
+        let (address, task) = serve(vec![ABSENT; 1000]).await;
+        let http = Http::new().expect("a client");
+        let limit = Duration::from_secs(2);
+        let readiness = http.until_ready(address, &question(&[200]), limit).await;
+        let is_404 = matches!(&readiness, Readiness::Unexpected { last } if last.status == 404);
+        assert!(is_404, "{readiness:?}");
+        task.abort();
     }
 
     #[tokio::test]
@@ -242,7 +276,7 @@ mod tests {
         task.await.expect("the listener is closed");
         let http = Http::new().expect("a client");
         let limit = Duration::from_millis(30);
-        let readiness = http.until_ready(address, "/x", limit).await;
+        let readiness = http.until_ready(address, &question(&[200]), limit).await;
         assert!(matches!(readiness, Readiness::NoAnswer { last: Some(_) }));
     }
 

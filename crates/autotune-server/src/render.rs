@@ -234,12 +234,21 @@ mod tests {
         version: &str,
         inherited: &[(&str, &str)],
     ) -> Result<Command, RenderError> {
+        let behaviour = behaviour(&variant.profile).expect("shipped");
+        made_with(variant, &behaviour, given, (version, inherited))
+    }
+
+    fn made_with(
+        variant: &ServerVariant,
+        behaviour: &Behaviour,
+        given: &[(&str, Value)],
+        (version, inherited): (&str, &[(&str, &str)]),
+    ) -> Result<Command, RenderError> {
         let given: Vec<_> = given
             .iter()
             .map(|(name, value)| (ParamName::from(*name), value.clone()))
             .collect();
         let profile = profile(&variant.profile).expect("shipped");
-        let behaviour = behaviour(&variant.profile).expect("shipped");
         let folded = Configuration::fold(&profile, &variant.name, &given, false);
         let inherited = inherited
             .iter()
@@ -249,7 +258,7 @@ mod tests {
             &Rendering {
                 variant,
                 profile: &profile,
-                behaviour: &behaviour,
+                behaviour,
                 place: &place(),
                 version: Version::find(version).as_ref(),
                 inherited: &inherited,
@@ -291,6 +300,19 @@ mod tests {
         let command = made(&variant("gunicorn"), &given, "27.0", &[]).expect("renders");
         assert!(command.argv.join(" ").contains("--keep-alive 75"));
         assert!(!command.argv.join(" ").contains("--backlog"));
+    }
+
+    #[test]
+    fn a_further_parameter_that_the_grid_names_is_given_at_its_default_too() {
+        let mut behaviour = behaviour("gunicorn").expect("shipped");
+        let profile = profile("gunicorn").expect("shipped");
+        behaviour.always_give(&profile, &["keepalive".into(), "nothing".into()]);
+        let given = [("worker_class", "gthread".into())];
+        let command =
+            made_with(&variant("gunicorn"), &behaviour, &given, ("27.0", &[])).expect("renders");
+        let line = command.argv.join(" ");
+        assert!(line.contains("--keep-alive 2"), "{line}");
+        assert!(!line.contains("--backlog") && !line.contains("nothing"));
     }
 
     #[test]

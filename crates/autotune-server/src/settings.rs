@@ -105,6 +105,17 @@ workers = 7
     }
 
     #[test]
+    fn a_default_that_was_asked_for_is_compared_too() {
+        let profile = profile("gunicorn").expect("shipped");
+        let mut behaviour = behaviour("gunicorn").expect("shipped");
+        behaviour.always_give(&profile, &["keepalive".into()]);
+        let given = [(ParamName::from("workers"), 3.into())];
+        let folded = Configuration::fold(&profile, &VariantName::new("g"), &given, false);
+        let found = mismatch((&profile, &behaviour), &folded.configuration, &settings());
+        assert_eq!(found.map(|m| m.setting).as_deref(), Some("keepalive"));
+    }
+
+    #[test]
     fn a_parameter_that_is_another_one_in_effect_is_named() {
         assert_eq!(compared(3), None, "keepalive was left to the app");
         assert_eq!(

@@ -59,6 +59,18 @@ pub struct Behaviour {
     pub events: Vec<EventRule>,
 }
 
+impl Behaviour {
+    /// Adds parameters to those that are always given, and therefore checked,
+    /// as far as the server has them.
+    pub fn always_give(&mut self, profile: &Profile, names: &[ParamName]) {
+        for name in names {
+            if profile.param(name).is_some() && !self.always.contains(name) {
+                self.always.push(name.clone());
+            }
+        }
+    }
+}
+
 /// Arguments that a version brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Since {

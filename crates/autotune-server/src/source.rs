@@ -16,6 +16,9 @@ pub struct Assignment {
     /// The value, where the line is a plain `name = value` of the file itself
     /// and not part of a hook.
     pub plain_value: Option<String>,
+    /// The value as written, where the line changes the running server: an
+    /// attribute that is assigned, or a setter, within a function.
+    pub hook_value: Option<String>,
 }
 
 /// The file that the server reads its settings from: the one it names itself,
@@ -51,16 +54,25 @@ pub fn assignments(behaviour: &Behaviour, text: &str, parameter: &str) -> Vec<As
         .cloned()
         .unwrap_or_default();
     names.push(parameter.to_owned());
+    let mut in_function = false;
     let mut found: Vec<Assignment> = text
         .lines()
         .enumerate()
         .filter_map(|(index, line)| {
             let code = line.split('#').next().unwrap_or_default();
+            // Not a bracket that closes a list of arguments over several lines.
+            if code.starts_with(|c: char| c.is_alphanumeric() || "_@".contains(c)) {
+                in_function = code.starts_with("def ") || code.starts_with("class ");
+            }
             let sets = names.iter().any(|name| sets(code, name));
             sets.then(|| Assignment {
                 line: index + 1,
                 text: line.trim().to_owned(),
                 plain_value: plain_value(code, parameter),
+                hook_value: names
+                    .iter()
+                    .find_map(|name| hook_value(code, name))
+                    .filter(|_| in_function),
             })
         })
         .collect();
@@ -82,6 +94,30 @@ fn sets(code: &str, name: &str) -> bool {
         let quoted = before.ends_with(['"', '\'']) && after.starts_with(['"', '\'']);
         assigned || (quoted && before.contains("set"))
     })
+}
+
+/// What a line of a hook sets the name to: `server.num_workers = 3`,
+/// `cfg.set("threads", 3)`, `setattr(server, "threads", 3)`. An object's own
+/// attribute and an argument of a call are something else.
+fn hook_value(code: &str, name: &str) -> Option<String> {
+    let found = code.match_indices(name).find_map(|(at, _)| {
+        let (before, after) = (&code[..at], &code[at + name.len()..]);
+        let before = before.trim_end();
+        if let Some(owner) = before.strip_suffix('.') {
+            let value = after.trim_start().strip_prefix('=')?;
+            let other = value.starts_with('=') || owner.trim() == "self";
+            return (!other).then_some(value);
+        }
+        let caller = before.strip_suffix(['"', '\''])?.trim_end();
+        let value = after.strip_prefix(['"', '\''])?.trim_start();
+        let set = caller.ends_with(".set(") || caller.contains("setattr(");
+        match value.strip_prefix(',') {
+            Some(value) if set => Some(value),
+            _ => value.strip_prefix("].set("),
+        }
+    })?;
+    let value = found.trim().trim_end_matches([')', ';']).trim();
+    Some(value.to_owned())
 }
 
 fn plain_value(code: &str, name: &str) -> Option<String> {
@@ -124,6 +160,32 @@ mod tests {
             .map(|assignment| assignment.plain_value.as_deref())
             .collect();
         assert_eq!(plain, [None, Some("3")]);
+    }
+
+    #[test]
+    fn what_a_hook_sets_is_told_from_what_it_mentions() {
+        let rules = behaviour("gunicorn").expect("shipped");
+        let check = |line: &str, expected: Option<&str>| {
+            let text = format!("def on_starting(server):\n    {line}\n");
+            let found = assignments(&rules, &text, "threads");
+            let value = found.first().and_then(|found| found.hook_value.as_deref());
+            assert_eq!(value, expected, "{line}");
+        };
+        check("server.cfg.set(\"threads\", 16)", Some("16"));
+        check("server.cfg.set('threads', 16)  # more", Some("16"));
+        check("setattr(server.cfg, 'threads', n)", Some("n"));
+        check("server.cfg.settings['threads'].set(16)", Some("16"));
+        check("worker.threads = 16", Some("16"));
+        check("server.cfg.settings['threads'].get()", None);
+        check("threads = 16", None);
+        check("pool = Pool(threads=16)", None);
+        check("self.threads = 16", None);
+        check("if worker.threads == 16: pass", None);
+        let condition = "if True:\n    x.threads = 16\n";
+        assert_eq!(
+            assignments(&rules, condition, "threads")[0].hook_value,
+            None
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use autotune_model::{
-    ConnectionPolicy, CpuPlacement, Endpoint, Label, Profile, ServerVariant, VariantName,
+    ConnectionPolicy, CpuPlacement, Endpoint, Label, ParamName, Profile, ServerVariant, VariantName,
 };
 
 /// What all trials of a study have in common.
@@ -14,6 +14,10 @@ use autotune_model::{
 pub struct TrialContext {
     /// The servers, each with its profile.
     pub variants: Vec<(ServerVariant, Profile)>,
+    /// Parameters that the grid file names. They are always given to the server
+    /// and checked: left out where they have the server's default, they would be
+    /// the app's own to set.
+    pub named: Vec<ParamName>,
     /// What is asked; at least one.
     pub endpoints: Vec<Endpoint>,
     /// How connections are used.
@@ -29,6 +33,9 @@ pub struct TrialContext {
     pub environment: BTreeMap<String, String>,
     /// For each request, from its due time.
     pub timeout: Duration,
+    /// From the beginning of the check before all trials, how long it may take
+    /// until a server is ready, whichever configuration is tried.
+    pub check_limit: Duration,
 }
 
 /// What happens while trials are prepared and checked.

@@ -4,18 +4,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use autotune_model::Configuration;
+use autotune_model::{Configuration, Secret};
 use autotune_process::ProcessError;
 use autotune_server::{Command, mismatch, parse_settings, render};
 
 use crate::error::TrialError;
 use crate::folder::TrialFolder;
-use crate::overrides::{AppSettings, explain, overridden_lines};
+use crate::overrides::{AppSettings, changed_by_hook, explain, overridden_lines};
 use crate::port::free_address;
 use crate::prepare::{Question, Trials};
 
-/// The app is imported to print the settings.
-const SETTINGS_LIMIT: Duration = Duration::from_secs(60);
+/// The app is imported after the settings were printed; one that takes longer
+/// is not waited for.
+const SETTINGS_LIMIT: Duration = Duration::from_secs(10);
 
 /// What was found out of a configuration.
 #[derive(Clone, Debug, Default)]
@@ -64,7 +65,8 @@ impl Trials {
         facts.app = AppSettings::read(prepared, &facts.settings);
         let judged = (&prepared.profile, &prepared.behaviour);
         facts.overridden = mismatch(judged, configuration, &facts.settings)
-            .map(|mismatch| explain(prepared, &facts.app, &mismatch));
+            .map(|mismatch| explain(prepared, &facts.app, &mismatch))
+            .or_else(|| changed_by_hook(prepared, &facts.app, configuration));
         facts.notes = overridden_lines(prepared, &facts.app, configuration);
         for (number, note) in facts.notes.iter().enumerate() {
             facts
@@ -86,6 +88,10 @@ impl Trials {
         command
             .argv
             .extend(prepared.behaviour.print_settings.iter().cloned());
+        // Python keeps what it prints to a file until it ends, and one that is
+        // ended early would lose it.
+        let unbuffered = ("PYTHONUNBUFFERED".to_owned(), Secret::new("1".to_owned()));
+        command.env.push(unbuffered);
         let question = Question {
             command: &command,
             dir: &prepared.variant.dir,

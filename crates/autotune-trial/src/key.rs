@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 /// Another layout of what is hashed, or of the cache, gets another number.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// What pip and the like read of a folder; more is not worth the time.
 const FILES_OF_A_FOLDER: usize = 20_000;
 const SKIPPED_FOLDERS: [&str; 5] = ["__pycache__", "node_modules", "build", "dist", "results"];
@@ -54,7 +54,13 @@ fn push(hash: &mut Sha256, bytes: &[u8]) {
 }
 
 fn names_folder(dir: &Path, steps: &[Vec<String>]) -> bool {
-    candidates(steps).iter().any(|path| dir.join(path).is_dir())
+    let mut relative = candidates(steps).into_iter().filter(|p| p.is_relative());
+    relative.any(|path| is_source_folder(&dir.join(path)))
+}
+
+/// A virtual environment is something that was built, and large.
+fn is_source_folder(path: &Path) -> bool {
+    path.is_dir() && !path.join("pyvenv.cfg").exists()
 }
 
 /// The files that the steps name, and those that requirement files among them
@@ -65,6 +71,10 @@ fn named_files(dir: &Path, steps: &[Vec<String>]) -> io::Result<BTreeSet<PathBuf
     while let Some(path) = open.pop() {
         let full = dir.join(&path);
         if full.is_dir() {
+            // What lies elsewhere is no source of the app.
+            if path.is_absolute() || !is_source_folder(&full) {
+                continue;
+            }
             walk(&full, &path, &mut files)?;
         } else if full.is_file() && files.insert(path.clone()) {
             let beside = path.parent().unwrap_or(Path::new("")).to_owned();
@@ -75,24 +85,44 @@ fn named_files(dir: &Path, steps: &[Vec<String>]) -> io::Result<BTreeSet<PathBuf
     Ok(files)
 }
 
-/// Everything in the steps that may be a path relative to the app's folder.
+/// Everything in the steps that may be a path, most of them relative to the
+/// app's folder. A path with a hole names nothing that is there yet.
 fn candidates(steps: &[Vec<String>]) -> BTreeSet<PathBuf> {
     let splits = |c: char| c.is_whitespace() || "=;&|()<>\"'`,[]".contains(c);
     let mut found = BTreeSet::new();
     for word in steps.iter().flatten() {
+        let word = without_holes(word);
         for part in word.split(splits) {
             let glued = ["-r", "-c", "-e"]
                 .iter()
                 .find_map(|flag| part.strip_prefix(flag));
             for name in [Some(part), glued].into_iter().flatten() {
-                let is_path = !name.is_empty() && !name.contains(['{', '}', '\0']);
-                if is_path && Path::new(name).is_relative() {
+                if !name.is_empty() && !name.contains(['{', '}', HOLE]) {
                     found.insert(tidy(Path::new(name)));
                 }
             }
         }
     }
     found
+}
+
+/// Stands for a hole; no path holds it.
+const HOLE: char = '\0';
+
+/// The word with each `{{ … }}` cut out before it is split, or what stands in a
+/// hole would pass for the name of a file.
+fn without_holes(word: &str) -> String {
+    let mut text = String::new();
+    let mut rest = word;
+    while let Some((before, hole)) = rest.split_once("{{") {
+        let Some((_, after)) = hole.split_once("}}") else {
+            break;
+        };
+        text.push_str(before);
+        text.push(HOLE);
+        rest = after;
+    }
+    text + rest
 }
 
 /// `-r other.txt` and its like in a requirements file.
@@ -145,7 +175,13 @@ mod tests {
     use std::fs;
 
     fn steps(texts: &[&str]) -> Vec<Vec<String>> {
-        let words = |text: &&str| text.split(' ').map(str::to_owned).collect();
+        let words = |text: &&str| {
+            let whole = text.replace("{{ cache }}", "\0");
+            let words = whole.split(' ');
+            words
+                .map(|word| word.replace('\0', "{{ cache }}"))
+                .collect()
+        };
         texts.iter().map(words).collect()
     }
 
@@ -198,6 +234,42 @@ mod tests {
         assert_eq!(key(&dir, &install), before);
         fs::write(dir.path().join("app.py"), "x = 2\n").unwrap();
         assert_ne!(key(&dir, &install), before);
+    }
+
+    #[test]
+    fn what_stands_in_a_hole_is_no_name() {
+        let dir = app();
+        let before = key(&dir, &[PIP]);
+        fs::create_dir(dir.path().join("cache")).unwrap();
+        fs::write(dir.path().join("cache/page.html"), "x").unwrap();
+        assert_eq!(key(&dir, &[PIP]), before);
+        assert_eq!(without_holes("a{{ x }}b{{y}}c{{"), "a\0b\0c{{");
+    }
+
+    #[test]
+    fn a_virtual_environment_in_the_app_is_no_source() {
+        let dir = app();
+        fs::create_dir(dir.path().join("venv")).unwrap();
+        fs::write(dir.path().join("venv/pyvenv.cfg"), "").unwrap();
+        let make = ["python3 -m venv venv"];
+        let before = key(&dir, &make);
+        fs::write(dir.path().join("venv/module.py"), "x = 1\n").unwrap();
+        assert_eq!(key(&dir, &make), before);
+    }
+
+    #[test]
+    fn files_named_by_their_whole_path_count() {
+        let (dir, elsewhere) = (app(), app());
+        let name = elsewhere.path().join("requirements.txt");
+        let step = format!("pip install -r {}", name.display());
+        let before = key(&dir, &[&step]);
+        fs::write(&name, "flask<3\n").unwrap();
+        assert_ne!(key(&dir, &[&step]), before);
+        // Folders elsewhere may be anything, such as the whole file system.
+        let folder = format!("ls {}", elsewhere.path().display());
+        let before = key(&dir, &[&folder]);
+        fs::write(elsewhere.path().join("app.py"), "x = 2\n").unwrap();
+        assert_eq!(key(&dir, &[&folder]), before);
     }
 
     #[test]

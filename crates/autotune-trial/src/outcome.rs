@@ -13,11 +13,6 @@ const LARGEST_JUMP: Duration = Duration::from_secs(1);
 const OUTSTANDING_SHARE: f64 = 0.02;
 /// And more than so many times what a steady server of this speed holds.
 const BEYOND_USUAL: f64 = 2.0;
-/// The generator's own limits: a thread that is busier, or later, is at fault
-/// itself, and a growing backlog is its own.
-const GENERATOR_BUSY: f64 = 0.80;
-const GENERATOR_LATE_US: u64 = 1_000;
-const GENERATOR_LATE_SHARE: f64 = 0.05;
 
 /// Where a trial was cut short.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,22 +181,12 @@ fn slope(series: &[u32]) -> Option<f64> {
 
 /// Whether the generator lagged by its own doing.
 fn generator_at_fault(load: &LoadRecord) -> bool {
-    let generator = &load.generator;
-    let wall = generator.wall.as_secs_f64();
-    let busy = wall > 0.0 && generator.cpu.as_secs_f64() / wall > GENERATOR_BUSY;
-    let late: u64 = generator
-        .own_lag
-        .counts()
-        .filter(|(value, _)| *value > GENERATOR_LATE_US)
-        .map(|(_, count)| count)
-        .sum();
-    let lagging = late as f64 > GENERATOR_LATE_SHARE * generator.own_lag.len() as f64;
     let starved = load.endpoints.iter().any(|endpoint| {
         endpoint
             .failures
             .contains_key(&FailureClass::ClientResource)
     });
-    busy || lagging || starved
+    starved || autotune_load::generator_was_slow(load)
 }
 
 #[cfg(test)]
@@ -352,12 +337,20 @@ mod tests {
         let mut record = load(&GROWING);
         record.generator.verdict = GeneratorVerdict::Invalid(vec!["pool".to_owned()]);
         assert_eq!(judged(&record, |_| ()), "overloaded");
+        // The wait for the last answers does not make the thread less busy.
         record.generator.cpu = Duration::from_secs(9);
+        record.generator.wall = Duration::from_secs(40);
         assert_eq!(judged(&record, |_| ()), "invalid");
         let mut record = load(&GROWING);
         record.generator.verdict = GeneratorVerdict::Invalid(vec!["late".to_owned()]);
         record.generator.own_lag.record_n(50_000, 100);
         assert_eq!(judged(&record, |_| ()), "invalid");
+        // Beside answers that take a second, 50 ms are no matter.
+        record.seconds = vec![LoadSecond {
+            service: SparseHistogram::from_counts([(1_000_000, 100)]),
+            ..LoadSecond::default()
+        }];
+        assert_eq!(judged(&record, |_| ()), "overloaded");
     }
 
     #[test]

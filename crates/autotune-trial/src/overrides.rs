@@ -67,6 +67,31 @@ fn source(prepared: &Prepared, app: &AppSettings, mismatch: &Mismatch) -> String
     }
 }
 
+/// A parameter that a hook in the app's own file changes in the running server,
+/// for people. The settings that the server prints do not show it, since no hook
+/// runs then; how many workers there are is seen from outside.
+pub(crate) fn changed_by_hook(
+    prepared: &Prepared,
+    app: &AppSettings,
+    configuration: &Configuration,
+) -> Option<String> {
+    let names = prepared.behaviour.always.iter();
+    let unseen = names.filter(|name| prepared.profile.workers.as_ref() != Some(name));
+    unseen.into_iter().find_map(|name| {
+        let asked = configuration.value(name)?.to_string();
+        let found = assignments(&prepared.behaviour, &app.text, name.as_str());
+        let changes = |assignment: &&Assignment| {
+            let value = assignment.hook_value.as_deref();
+            value.is_some_and(|value| value.trim_matches(['"', '\'']) != asked)
+        };
+        let guilty = found.iter().find(changes)?;
+        Some(format!(
+            "`{name}` was asked to be {asked} but a hook changes it, set by {}:{} (`{}`)",
+            app.name, guilty.line, guilty.text
+        ))
+    })
+}
+
 /// Lines of the app's own file that the command line overrides, for people.
 pub(crate) fn overridden_lines(
     prepared: &Prepared,

@@ -96,12 +96,13 @@ impl Trials {
         on_event: &mut dyn FnMut(TrialEvent),
     ) -> Result<Prepared, TrialError> {
         let name = variant.name.clone();
-        let behaviour = behaviour(&profile.name).ok_or_else(|| TrialError::Render {
+        let mut behaviour = behaviour(&profile.name).ok_or_else(|| TrialError::Render {
             variant: name.clone(),
             source: RenderError::UnknownProfile {
                 profile: profile.name.clone(),
             },
         })?;
+        behaviour.always_give(&profile, &self.context.named);
         let signal = variant.stop.as_ref().unwrap_or(&behaviour.stop);
         let stop = signal.parse().map_err(|source| TrialError::StopSignal {
             variant: name.clone(),
@@ -111,6 +112,7 @@ impl Trials {
             variant: name,
             entry,
         })?;
+        reach.resolve().await;
         let cache = self.set_up(&variant, on_event).await?;
         let mut prepared = Prepared {
             variant,

@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use autotune_model::{
-    LogRecord, MemorySource, Outcome, ProcessRole, ServerRecord, ServerSample, Span, TrialRecord,
-    TrialSpec,
+    LogRecord, Outcome, ProcessRole, ServerRecord, ServerSample, Span, TrialRecord, TrialSpec,
 };
 use autotune_server::{Behaviour, EventKind, events};
 
@@ -15,7 +14,7 @@ use crate::outcome::{Cut, Evidence, outcome};
 use crate::prepare::Prepared;
 use crate::run::Loaded;
 use crate::session::{Closed, Started};
-use crate::tree::{WorkerRule, cpu, memory, memory_peak, replaced, usual_workers};
+use crate::tree::{WorkerRule, cpu, memory, memory_peak, memory_source, replaced, usual_workers};
 
 /// All that was seen of one trial.
 pub(crate) struct Seen<'a> {
@@ -38,10 +37,10 @@ pub(crate) fn record(seen: Seen<'_>) -> TrialRecord {
         .as_ref()
         .map_or("", |closed| closed.log.as_str());
     let tail = logs::tail(log);
-    let load_log = match &seen.loaded {
-        Some(loaded) => log.get(loaded.log_from..).unwrap_or(log),
-        None => "",
-    };
+    let load_log = seen
+        .closed
+        .as_ref()
+        .map_or("", |closed| closed.load_log.as_str());
     let behaviour = &seen.prepared.behaviour;
     let window = window(&seen);
     let overridden = seen.overridden.clone().or_else(|| {
@@ -97,8 +96,8 @@ fn server(
         (Some(_), true) => planned,
         _ => 0,
     };
-    let peak = memory_peak(window);
-    let at = |sample: Option<&ServerSample>| sample.and_then(memory).map(|(bytes, _)| bytes);
+    let source = memory_source(window);
+    let at = |sample: Option<&ServerSample>| memory(sample?, source);
     let exit = report
         .and_then(|report| report.exit)
         .map(|exit| exit.to_string());
@@ -110,10 +109,10 @@ fn server(
         settings: seen.facts.settings.clone(),
         versions: seen.prepared.versions.clone(),
         restarts,
-        memory_peak: peak.map(|(bytes, _)| bytes),
+        memory_peak: memory_peak(window, source),
         memory_before: at(window.first()),
         memory_after: at(window.last()),
-        memory_source: peak.map_or(MemorySource::Pss, |(_, source)| source),
+        memory_source: source,
         cpu: cpu(window),
         samples: closed.samples.clone(),
         log: LogRecord {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use autotune_load::LoadPlan;
 use autotune_model::{
-    Configuration, LoadRecord, LoadShape, Outcome, ParamName, Span, TrialRecord, TrialSpec,
+    Anchor, Configuration, LoadRecord, LoadShape, Outcome, ParamName, Span, TrialRecord, TrialSpec,
 };
 use autotune_process::clock;
 use autotune_server::{EventKind, Mismatch, events};
@@ -18,7 +18,7 @@ use crate::outcome::Cut;
 use crate::overrides::explain;
 use crate::prepare::Trials;
 use crate::record::{Seen, most_files, oom_kills, pool_limit, record};
-use crate::session::{Asking, Break, Session, StartFault, Started};
+use crate::session::{Asking, Break, Care, READY_LIMIT, Session, StartFault, Started, stopped};
 use crate::verify::chain;
 
 /// Beside the grace of the server itself, for what it cannot know of.
@@ -33,8 +33,6 @@ pub(crate) struct Loaded {
     pub(crate) from_ns: u64,
     /// The sample right after it.
     pub(crate) to_ns: u64,
-    /// Bytes of the log that were there before.
-    pub(crate) log_from: usize,
 }
 
 /// What became of a trial while its server ran.
@@ -61,12 +59,16 @@ impl Trials {
         stop: &Arc<AtomicBool>,
     ) -> Result<TrialRecord, TrialError> {
         let configuration = &spec.configuration;
-        if stop.load(Ordering::Relaxed) {
-            return Ok(not_begun(spec));
-        }
-        let facts = self.facts(configuration).await?;
-        let prepared = self.prepared(configuration.variant())?;
         let start = clock::anchor();
+        if stop.load(Ordering::Relaxed) {
+            return Ok(not_begun(spec, start));
+        }
+        // Finding out the facts is work of this trial, too.
+        let facts = tokio::select! {
+            facts = self.facts(configuration) => facts?,
+            () = stopped(stop) => return Ok(not_begun(spec, start)),
+        };
+        let prepared = self.prepared(configuration.variant())?;
         let ooms = oom_kills();
         let mut course = Course::default();
         let closed = match Session::open(self, configuration, start.monotonic_ns).await? {
@@ -146,7 +148,7 @@ impl Trials {
             Ok(sample) => sample.at_ns,
             Err(cause) => return self.cut_under_load(course, spec, cause),
         };
-        let log_from = usize::try_from(session.log_length()).unwrap_or(usize::MAX);
+        session.load_begins();
         let plan = self.plan(spec, session);
         let flag = StopOnDrop(Arc::new(AtomicBool::new(false)));
         let seen = Arc::clone(&flag.0);
@@ -169,7 +171,6 @@ impl Trials {
                     record,
                     from_ns,
                     to_ns,
-                    log_from,
                 });
             }
             Ok(Err(error)) => course.error = Some(error.into()),
@@ -223,6 +224,8 @@ impl Trials {
 
     pub(crate) fn asking<'a>(&'a self, configuration: &Configuration, facts: &Facts) -> Asking<'a> {
         Asking {
+            care: Care::Usual,
+            ready_limit: READY_LIMIT,
             http: &self.http,
             endpoints: &self.context.endpoints,
             timeout: self.context.timeout,
@@ -266,7 +269,7 @@ impl Trials {
         let found = events(&prepared.behaviour, log.lines());
         let used = found
             .into_iter()
-            .find(|event| event.kind == EventKind::WorkerClass)?;
+            .find(|event| event.kind == EventKind::WorkerClass && !event.rest.is_empty())?;
         (used.rest != asked).then(|| {
             explained(Mismatch {
                 setting: class.to_string(),
@@ -347,15 +350,14 @@ impl Trials {
     }
 }
 
-/// The record of a trial that nothing was started for.
-fn not_begun(spec: &TrialSpec) -> TrialRecord {
-    let now = clock::anchor();
+/// The record of a trial that no server was started for.
+fn not_begun(spec: &TrialSpec, start: Anchor) -> TrialRecord {
     TrialRecord {
         spec: spec.clone(),
         outcome: Outcome::Interrupted,
         span: Span {
-            start: now,
-            end: now,
+            start,
+            end: clock::anchor(),
         },
         load: None,
         server: None,

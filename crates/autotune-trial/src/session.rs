@@ -18,13 +18,13 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use crate::error::TrialError;
 use crate::folder::TrialFolder;
 use crate::logs::{self, LOG_LIMIT_BYTES};
-use crate::port::{free_address, is_free};
+use crate::port::{free_address, is_free, is_listened_on, may_meet_itself};
 use crate::prepare::{Prepared, Trials};
 use crate::tree::{WorkerRule, cpu};
 use crate::workers::{look, worker_rule};
 
 /// How long a server may take until it answers.
-const READY_LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const READY_LIMIT: Duration = Duration::from_secs(60);
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// How often a request to stop is looked for.
 const STOP_LOOK: Duration = Duration::from_millis(50);
@@ -40,6 +40,11 @@ const SETTLED_CPU: f64 = 0.25;
 /// An app with busy threads of its own never comes to rest.
 const SETTLE_LIMIT: Duration = Duration::from_secs(8);
 const PORT_PATIENCE: Duration = Duration::from_secs(1);
+/// Between two looks at the connections of a server that is checked closely.
+const CLOSE_LOOK: Duration = Duration::from_millis(10);
+/// How often each endpoint is asked then: what an app connects to once in a
+/// while, or for the length of one answer, is missed more easily than found.
+const CLOSE_QUESTIONS: usize = 3;
 
 /// A launched server.
 #[derive(Debug)]
@@ -52,6 +57,8 @@ pub(crate) struct Session<'a> {
     /// Zero of the trial's time axis.
     pub(crate) origin_ns: u64,
     launched: Instant,
+    /// Bytes of the log that were there when the load began.
+    load_log_from: Option<u64>,
     pub(crate) samples: Vec<ServerSample>,
     pub(crate) peers: BTreeSet<Peer>,
 }
@@ -88,8 +95,21 @@ impl From<Break> for StartFault {
     }
 }
 
+/// How well a server is looked at while it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Care {
+    /// In a trial: nothing is to be disturbed.
+    Usual,
+    /// In the check before all trials: no connection may be missed.
+    Close,
+}
+
 /// What a server is asked before any load.
+#[derive(Clone, Copy)]
 pub(crate) struct Asking<'a> {
+    pub(crate) care: Care,
+    /// How long the server may take until it is ready.
+    pub(crate) ready_limit: Duration,
     pub(crate) http: &'a Http,
     pub(crate) endpoints: &'a [Endpoint],
     pub(crate) timeout: Duration,
@@ -114,6 +134,8 @@ pub(crate) struct Closed {
     pub(crate) report: Option<StopReport>,
     /// The log, without secrets.
     pub(crate) log: String,
+    /// The part of it from the beginning of the load on; empty without one.
+    pub(crate) load_log: String,
     /// Whether nobody listens any more.
     pub(crate) port_free: bool,
     pub(crate) isolation: String,
@@ -162,41 +184,32 @@ impl<'a> Session<'a> {
             address,
             origin_ns,
             launched,
+            load_log_from: None,
             samples: Vec::new(),
             peers: BTreeSet::new(),
         }))
     }
 
-    /// Waits until the server answers, asks every endpoint once, and waits
-    /// until its workers are there and at rest.
+    /// Waits until the server answers, asks every endpoint, and waits until its
+    /// workers are there and at rest.
     pub(crate) async fn start(
         &mut self,
         asking: &Asking<'_>,
         stop: &AtomicBool,
     ) -> Result<Started, StartFault> {
-        let first = &asking.endpoints[0];
-        let own_path = self.prepared.variant.ready.clone();
-        let path = own_path.as_ref().unwrap_or(&first.path);
-        let waiting = asking.http.until_ready(self.address, path, READY_LIMIT);
-        let readiness = self.watch(stop, waiting).await?;
-        let boot = self.launched.elapsed();
-        match readiness {
-            Readiness::Ready { .. } => {}
-            // The check of the first endpoint tells the same story better.
-            Readiness::ServerErrors { .. } if own_path.is_none() => {}
-            Readiness::ServerErrors { last } => {
-                let why = format!("it went on answering {} to {path}", last.status);
-                return Err(StartFault::NotReady(why));
-            }
-            Readiness::NoAnswer { .. } => {
-                let seconds = READY_LIMIT.as_secs();
-                let why = format!("no answer from {path} within {seconds} s");
-                return Err(StartFault::NotReady(why));
-            }
-        }
-        for endpoint in asking.endpoints {
+        let boot = self.wait_until_ready(asking, stop).await?;
+        let times = match asking.care {
+            Care::Usual => 1,
+            Care::Close => CLOSE_QUESTIONS,
+        };
+        for endpoint in asking
+            .endpoints
+            .iter()
+            .cycle()
+            .take(times * asking.endpoints.len())
+        {
             let question = asking.http.endpoint(self.address, endpoint, asking.timeout);
-            let answer = self.watch(stop, question).await?;
+            let answer = self.watch_with(asking.care, stop, question).await?;
             self.judge(endpoint, answer)?;
             self.sample(stop).await?;
         }
@@ -206,6 +219,45 @@ impl<'a> Session<'a> {
             rule,
             workers,
         })
+    }
+
+    /// Waits until the server is ready; how long that took since its launch.
+    async fn wait_until_ready(
+        &mut self,
+        asking: &Asking<'_>,
+        stop: &AtomicBool,
+    ) -> Result<Duration, StartFault> {
+        let own = self.prepared.variant.ready.as_ref().map(|path| {
+            let mut question = Endpoint::get("ready", path);
+            question.expect.status = (200..300).collect();
+            question
+        });
+        let question = own.as_ref().unwrap_or(&asking.endpoints[0]);
+        let (address, limit) = (self.address, asking.ready_limit);
+        let waiting = async {
+            let deadline = Instant::now() + limit;
+            if may_meet_itself(address) {
+                until_listened_on(address, deadline).await;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            asking.http.until_ready(address, question, left).await
+        };
+        let readiness = self.watch_with(asking.care, stop, waiting).await?;
+        let boot = self.launched.elapsed();
+        let path = &question.path;
+        match readiness {
+            Readiness::Ready { .. } => Ok(boot),
+            // The check of the first endpoint tells the same story better.
+            Readiness::Unexpected { .. } if own.is_none() => Ok(boot),
+            Readiness::Unexpected { last } => Err(StartFault::NotReady(format!(
+                "it went on answering {} to {path}",
+                last.status
+            ))),
+            Readiness::NoAnswer { .. } => Err(StartFault::NotReady(format!(
+                "no answer from {path} within {:.0} s",
+                limit.as_secs_f64()
+            ))),
+        }
     }
 
     fn judge(
@@ -257,7 +309,7 @@ impl<'a> Session<'a> {
                 biased;
                 done = &mut work => return Ok(done),
                 event = self.supervised.next() => match event.map_err(Break::Lost)? {
-                    ProcessEvent::Sampled { sample, peers } => self.note(sample, peers)?,
+                    ProcessEvent::Sampled { sample, peers } => self.note(sample, peers).await?,
                     ProcessEvent::Exited(status) => return Err(Break::Exited(status)),
                 },
                 _ = look.tick() => {
@@ -269,6 +321,58 @@ impl<'a> Session<'a> {
         }
     }
 
+    async fn watch_with<T>(
+        &mut self,
+        care: Care,
+        stop: &AtomicBool,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Break> {
+        match care {
+            Care::Usual => self.watch(stop, work).await,
+            Care::Close => self.watch_closely(stop, work).await,
+        }
+    }
+
+    /// As [`Session::watch`], and takes one sample after the other meanwhile: a
+    /// connection that lasts no longer than an answer must be seen.
+    async fn watch_closely<T>(
+        &mut self,
+        stop: &AtomicBool,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Break> {
+        let mut work = pin!(work);
+        let mut done = None;
+        loop {
+            let pause = async {
+                tokio::select! {
+                    biased;
+                    answer = &mut work => Some(answer),
+                    () = sleep(CLOSE_LOOK) => None,
+                }
+            };
+            // Samples of the server's own kind come here; its end, too.
+            if let Some(answer) = self.watch(stop, pause).await? {
+                return Ok(answer);
+            }
+            // To its end even when the answer comes meanwhile: the sample may be
+            // the one that shows the connection.
+            let mut sampling = pin!(self.sample(stop));
+            loop {
+                tokio::select! {
+                    biased;
+                    answer = &mut work, if done.is_none() => done = Some(answer),
+                    sampled = &mut sampling => {
+                        sampled?;
+                        break;
+                    }
+                }
+            }
+            if let Some(answer) = done {
+                return Ok(answer);
+            }
+        }
+    }
+
     /// The tree at this moment.
     pub(crate) async fn sample(&mut self, stop: &AtomicBool) -> Result<ServerSample, Break> {
         if stop.load(Ordering::Relaxed) {
@@ -276,20 +380,28 @@ impl<'a> Session<'a> {
         }
         let asked = self.supervised.sample_now().await;
         let (sample, peers) = asked.map_err(Break::Lost)?;
-        self.note(sample.clone(), peers)?;
+        self.note(sample.clone(), peers).await?;
         Ok(sample)
     }
 
-    fn note(&mut self, sample: ServerSample, peers: Vec<Peer>) -> Result<(), Break> {
+    async fn note(&mut self, sample: ServerSample, peers: Vec<Peer>) -> Result<(), Break> {
         self.samples.push(sample);
-        let outside = self.prepared.reach.first_outside(&peers).cloned();
+        let outside = self.prepared.reach.first_outside(&peers).await.cloned();
         self.peers.extend(peers);
         outside.map_or(Ok(()), |peer| Err(Break::Outside(peer)))
     }
 
-    /// How long the log is now.
-    pub(crate) fn log_length(&self) -> u64 {
-        logs::length(&self.folder.log())
+    /// The load begins: what the log says from here on belongs to it.
+    pub(crate) fn load_begins(&mut self) {
+        self.load_log_from = Some(logs::length(&self.folder.log()));
+    }
+
+    /// The log since the load began, without secrets.
+    fn load_log(&self) -> String {
+        let from = self.load_log_from;
+        from.map_or_else(String::new, |from| {
+            logs::read_from(&self.folder.log(), from, &self.redactor)
+        })
     }
 
     /// The log so far, without secrets.
@@ -312,11 +424,19 @@ impl<'a> Session<'a> {
         Ok(Closed {
             report,
             log: self.log(),
+            load_log: self.load_log(),
             port_free: becomes_free(self.address).await,
             isolation: self.supervised.isolation().to_owned(),
             samples,
             peers: std::mem::take(&mut self.peers),
         })
+    }
+}
+
+/// Waits until somebody listens there, without a connection, or until then.
+async fn until_listened_on(address: SocketAddr, deadline: Instant) {
+    while !is_listened_on(address.port()) && Instant::now() < deadline {
+        sleep(STOP_LOOK).await;
     }
 }
 
@@ -330,6 +450,13 @@ async fn becomes_free(address: SocketAddr) -> bool {
             return false;
         }
         sleep(SETTLE_STEP).await;
+    }
+}
+
+/// Returns when the program is asked to stop.
+pub(crate) async fn stopped(stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        sleep(STOP_LOOK).await;
     }
 }
 

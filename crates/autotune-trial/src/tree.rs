@@ -64,9 +64,9 @@ pub(crate) fn usual_workers(rule: &WorkerRule, samples: &[ServerSample]) -> Opti
 }
 
 /// The tree's memory at one moment: the sum of proportional set sizes and
-/// swapped ones, or of resident ones where those cannot be read. `None` for an
-/// empty tree.
-pub(crate) fn memory(sample: &ServerSample) -> Option<(Bytes, MemorySource)> {
+/// swapped ones, or of resident ones. `None` for an empty tree, and where the
+/// figure that is asked for cannot be read of every process.
+pub(crate) fn memory(sample: &ServerSample, source: MemorySource) -> Option<Bytes> {
     // A process that has ended and waits to be reaped has no memory at all.
     let alive = || {
         sample
@@ -75,33 +75,34 @@ pub(crate) fn memory(sample: &ServerSample) -> Option<(Bytes, MemorySource)> {
             .filter(|process| process.pss.is_some() || process.rss > Bytes::default())
     };
     alive().next()?;
-    let pss: Option<Bytes> = alive()
-        .map(|process| {
+    let of = |process: &ProcessSample| match source {
+        MemorySource::Rss => Some(process.rss),
+        MemorySource::Pss => {
             let swapped = process.swap_pss.unwrap_or_default();
             process.pss.map(|pss| pss.saturating_add(swapped))
-        })
-        .sum();
-    Some(match pss {
-        Some(pss) => (pss, MemorySource::Pss),
-        None => (alive().map(|process| process.rss).sum(), MemorySource::Rss),
-    })
+        }
+    };
+    alive().map(of).sum()
 }
 
-/// The largest memory over these samples. One kind of figure for all of them:
-/// PSS where every sample has it.
-pub(crate) fn memory_peak(samples: &[ServerSample]) -> Option<(Bytes, MemorySource)> {
-    let all: Vec<_> = samples.iter().filter_map(memory).collect();
-    let any_rss = all.iter().any(|(_, source)| *source == MemorySource::Rss);
-    let source = if any_rss {
-        MemorySource::Rss
-    } else {
-        MemorySource::Pss
+/// The figure that all samples are read by: PSS unless it is missing in most of
+/// them. A process that may not be read misses it in all, one that was caught
+/// while it ended in a single one, and that must not make the rest useless.
+pub(crate) fn memory_source(samples: &[ServerSample]) -> MemorySource {
+    let have = |source| {
+        let read = samples.iter().filter(|s| memory(s, source).is_some());
+        read.count()
     };
-    let peak = all
-        .into_iter()
-        .filter(|(_, have)| *have == source)
-        .max_by_key(|(bytes, _)| *bytes);
-    peak.map(|(bytes, _)| (bytes, source))
+    if 2 * have(MemorySource::Pss) >= have(MemorySource::Rss) {
+        MemorySource::Pss
+    } else {
+        MemorySource::Rss
+    }
+}
+
+/// The largest memory over these samples, by one kind of figure for all of them.
+pub(crate) fn memory_peak(samples: &[ServerSample], source: MemorySource) -> Option<Bytes> {
+    samples.iter().filter_map(|s| memory(s, source)).max()
 }
 
 /// CPU time of the tree from the first sample to the last. A process that came
@@ -199,32 +200,35 @@ pub(crate) mod tests {
 
     #[test]
     fn memory_sums_shared_and_swapped_parts() {
-        assert_eq!(
-            memory(&sample(&[2])),
-            Some((Bytes::new(220), MemorySource::Pss))
-        );
-        assert_eq!(memory(&ServerSample::default()), None);
+        let check = |sample: &ServerSample, pss: Option<u64>, rss: Option<u64>| {
+            assert_eq!(memory(sample, MemorySource::Pss), pss.map(Bytes::new));
+            assert_eq!(memory(sample, MemorySource::Rss), rss.map(Bytes::new));
+        };
+        check(&sample(&[2]), Some(220), Some(600));
+        check(&ServerSample::default(), None, None);
         let mut unreadable = sample(&[2]);
         unreadable.processes[1].pss = None;
-        assert_eq!(
-            memory(&unreadable),
-            Some((Bytes::new(600), MemorySource::Rss))
-        );
+        check(&unreadable, None, Some(600));
         let mut ended = sample(&[2]);
         ended.processes[1].pss = None;
         ended.processes[1].rss = Bytes::default();
-        assert_eq!(memory(&ended), Some((Bytes::new(110), MemorySource::Pss)));
+        check(&ended, Some(110), Some(300));
     }
 
     #[test]
     fn the_peak_does_not_mix_kinds_of_figures() {
-        let peak = memory_peak(&[sample(&[2]), sample(&[2, 3]), sample(&[])]);
-        assert_eq!(peak, Some((Bytes::new(330), MemorySource::Pss)));
-        let mut unreadable = sample(&[]);
-        unreadable.processes[0].pss = None;
-        let peak = memory_peak(&[sample(&[2]), unreadable]);
-        assert_eq!(peak, Some((Bytes::new(300), MemorySource::Rss)));
-        assert_eq!(memory_peak(&[]), None);
+        let check = |samples: &[ServerSample], source, bytes: Option<u64>| {
+            assert_eq!(memory_source(samples), source);
+            assert_eq!(memory_peak(samples, source), bytes.map(Bytes::new));
+        };
+        use MemorySource::{Pss, Rss};
+        let (two, three) = (sample(&[2]), sample(&[2, 3]));
+        check(&[two.clone(), three.clone(), sample(&[])], Pss, Some(330));
+        let mut unreadable = three;
+        unreadable.processes[1].pss = None;
+        check(&[two.clone(), unreadable.clone()], Pss, Some(220));
+        check(&[two, unreadable.clone(), unreadable], Rss, Some(900));
+        check(&[], Pss, None);
     }
 
     #[test]

@@ -1,25 +1,30 @@
-//! One question to every endpoint before any load: what is wrong with an app
-//! must show in seconds, not after a night.
+//! Questions to every endpoint before any load: what is wrong with an app must
+//! show in seconds, not after a night.
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use autotune_model::Configuration;
 use autotune_process::clock;
+use tokio::time::Instant;
 
 use crate::context::{TrialEvent, Verified};
 use crate::error::TrialError;
 use crate::logs;
 use crate::prepare::Trials;
-use crate::session::{Asking, Break, Session, StartFault};
+use crate::session::{Asking, Break, Care, Session, StartFault, stopped};
 use crate::workers::describe;
 
 /// A question that takes longer than this is answered wrongly enough.
 const LONGEST_QUESTION: Duration = Duration::from_secs(20);
+/// With less time left nothing else is tried.
+const SHORTEST_TRY: Duration = Duration::from_secs(5);
+/// A server that never became ready has nothing to end gracefully.
+const SHORT_GRACE: Duration = Duration::from_secs(2);
 
 impl Trials {
-    /// Launches a configuration, asks every endpoint once, looks at its
-    /// connections and settings, and stops it.
+    /// Launches a configuration, asks every endpoint, looks at its connections
+    /// and settings, and stops it.
     ///
     /// # Errors
     /// [`TrialError::ServerStart`], [`TrialError::EndpointCheck`] and
@@ -30,11 +35,55 @@ impl Trials {
         on_event: &mut dyn FnMut(TrialEvent),
         stop: &AtomicBool,
     ) -> Result<Verified, TrialError> {
+        let until = Instant::now() + self.context.check_limit;
+        self.verify_until(until, configuration, on_event, stop)
+            .await
+    }
+
+    /// As [`Trials::verify`], with a second configuration where the first one
+    /// does not start: that is data, while an endpoint that answers wrongly does
+    /// so under any. Both share the time of one, so that an app that never gets
+    /// ready stops everything as soon.
+    ///
+    /// # Errors
+    /// As [`Trials::verify`].
+    pub async fn verify_either<'c>(
+        &mut self,
+        [first, other]: [&'c Configuration; 2],
+        on_event: &mut dyn FnMut(TrialEvent),
+        stop: &AtomicBool,
+    ) -> Result<(&'c Configuration, Verified), TrialError> {
+        let until = Instant::now() + self.context.check_limit;
+        let verified = self.verify_until(until, first, on_event, stop).await;
+        match verified {
+            Err(fault @ TrialError::ServerStart { .. })
+                if first != other && Instant::now() + SHORTEST_TRY < until =>
+            {
+                on_event(TrialEvent::Note {
+                    text: fault.to_string(),
+                });
+                let verified = self.verify_until(until, other, on_event, stop).await?;
+                Ok((other, verified))
+            }
+            answer => Ok((first, answer?)),
+        }
+    }
+
+    async fn verify_until(
+        &mut self,
+        until: Instant,
+        configuration: &Configuration,
+        on_event: &mut dyn FnMut(TrialEvent),
+        stop: &AtomicBool,
+    ) -> Result<Verified, TrialError> {
         let label = configuration.label().clone();
         on_event(TrialEvent::Starting {
             configuration: label.clone(),
         });
-        let mut facts = self.facts(configuration).await?;
+        let mut facts = tokio::select! {
+            facts = self.facts(configuration) => facts?,
+            () = stopped(stop) => return Err(TrialError::Interrupted),
+        };
         for note in &facts.notes {
             on_event(TrialEvent::Note { text: note.clone() });
         }
@@ -47,6 +96,8 @@ impl Trials {
         };
         let asking = self.asking(configuration, &facts);
         let asking = Asking {
+            care: Care::Close,
+            ready_limit: until.saturating_duration_since(Instant::now()),
             timeout: asking.timeout.min(LONGEST_QUESTION),
             ..asking
         };
@@ -54,7 +105,12 @@ impl Trials {
         // While the process that holds a connection still has a name.
         let started = started.map_err(|fault| self.fault(configuration, fault, Vec::new()));
         let so_far = session.log();
-        let closed = session.close(self.grace(configuration, &facts)).await?;
+        let grace = self.grace(configuration, &facts);
+        let grace = match started {
+            Ok(_) => grace,
+            Err(_) => grace.min(SHORT_GRACE),
+        };
+        let closed = session.close(grace).await?;
         let started = started.map_err(|error| with_log(error, logs::tail(&closed.log)))?;
         if facts.overridden.is_none() {
             facts.overridden = self.overridden(configuration, &facts, (&started, &so_far));

@@ -101,6 +101,7 @@ pub(crate) fn identity(grid: &Grid, results: &Path) -> Result<String, Failure> {
         LoadShape::Closed(users) => format!("closed {} {:?}", users.count, users.think),
     };
     feed.texts([load.as_str(), grid.file.connections.as_str()]);
+    feed.text(&format!("keep awake {}", grid.file.host.keep_awake));
     let digest = feed.0.finalize();
     Ok(digest
         .iter()

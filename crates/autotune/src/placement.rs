@@ -19,7 +19,8 @@ const ENOUGH: usize = 4;
 /// # Errors
 /// When the grid file asks for CPUs that this process may not use.
 pub(crate) fn place(request: &HostRequest) -> Result<CpuPlacement, Failure> {
-    decide(request, &allowed()?, quota())
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    decide(request, &allowed()?, quota(&read))
 }
 
 fn decide(
@@ -72,22 +73,98 @@ fn allowed() -> Result<CpuSet, Failure> {
     ))
 }
 
-/// The CPU quota of our control group, in CPUs: version 2, then version 1.
-fn quota() -> Option<f64> {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    if let Some(text) = read("/sys/fs/cgroup/cpu.max") {
-        let (quota, period) = text.trim().split_once(' ')?;
-        return Some(quota.parse::<f64>().ok()? / period.parse::<f64>().ok()?);
-    }
-    let number = |path: &str| read(path)?.trim().parse::<f64>().ok();
-    let quota = number("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")?;
-    let period = number("/sys/fs/cgroup/cpu/cpu.cfs_period_us")?;
+/// The text of a file; `None` where there is none.
+type Read<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The CPU quota of this process, in CPUs. Each group on the way up to the root
+/// may have one, and the smallest holds; inside a container the root is its own.
+fn quota(read: Read<'_>) -> Option<f64> {
+    let groups = read("/proc/self/cgroup").unwrap_or_default();
+    let all = groups.lines().flat_map(|line| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (fields.next(), fields.next());
+        let controllers = controllers.unwrap_or("none");
+        ways_up(path.unwrap_or_default()).map(move |group| match controllers {
+            "" => unified_quota(read, group),
+            names if names.split(',').any(|name| name == "cpu") => older_quota(read, group),
+            _ => None,
+        })
+    });
+    all.flatten().reduce(f64::min)
+}
+
+/// A group and all above it; the root is the empty text.
+fn ways_up(path: &str) -> impl Iterator<Item = &str> {
+    // Seen from another namespace a path may lead upwards, out of sight.
+    let path = if path.contains("..") { "" } else { path };
+    let first = path.trim_end_matches('/');
+    std::iter::successors(Some(first), |group| Some(group.rsplit_once('/')?.0))
+}
+
+/// Version 2: `150000 100000`, or `max 100000`.
+fn unified_quota(read: Read<'_>, group: &str) -> Option<f64> {
+    let text = read(&format!("/sys/fs/cgroup{group}/cpu.max"))?;
+    let (quota, period) = text.trim().split_once(' ')?;
+    Some(quota.parse::<f64>().ok()? / period.parse::<f64>().ok()?)
+}
+
+/// Version 1, where -1 stands for no quota.
+fn older_quota(read: Read<'_>, group: &str) -> Option<f64> {
+    let number = |name: &str| {
+        let text = read(&format!("/sys/fs/cgroup/cpu{group}/cpu.{name}"))?;
+        text.trim().parse::<f64>().ok()
+    };
+    let (quota, period) = (number("cfs_quota_us")?, number("cfs_period_us")?);
     (quota > 0.0).then_some(quota / period)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_smallest_quota_on_the_way_up_holds() {
+        let check = |files: &[(&str, &str)], expected: Option<f64>| {
+            let read = |path: &str| {
+                let found = files.iter().find(|(name, _)| *name == path);
+                found.map(|(_, text)| (*text).to_owned())
+            };
+            assert_eq!(quota(&read), expected, "{files:?}");
+        };
+        let own = ("/proc/self/cgroup", "0::/user.slice/run-7.scope\n");
+        let at = |path, text| (path, text);
+        let (leaf, middle, root) = (
+            "/sys/fs/cgroup/user.slice/run-7.scope/cpu.max",
+            "/sys/fs/cgroup/user.slice/cpu.max",
+            "/sys/fs/cgroup/cpu.max",
+        );
+        check(&[], None);
+        check(&[own], None);
+        check(&[own, at(leaf, "max 100000\n")], None);
+        check(&[own, at(leaf, "150000 100000\n")], Some(1.5));
+        let both = [own, at(leaf, "max 100000"), at(middle, "200000 100000")];
+        check(&both, Some(2.0));
+        let all = [own, at(leaf, "300000 100000"), at(root, "50000 100000")];
+        check(&all, Some(0.5));
+        let container = [("/proc/self/cgroup", "0::/\n"), at(root, "100000 100000")];
+        check(&container, Some(1.0));
+        let outside = [
+            ("/proc/self/cgroup", "0::/../x\n"),
+            at(root, "100000 100000"),
+        ];
+        check(&outside, Some(1.0));
+        let older = [
+            (
+                "/proc/self/cgroup",
+                "5:cpuset:/a\n4:cpu,cpuacct:/docker/x\n0::/\n",
+            ),
+            ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "250000\n"),
+            ("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"),
+            ("/sys/fs/cgroup/cpu/docker/x/cpu.cfs_quota_us", "-1\n"),
+            ("/sys/fs/cgroup/cpu/docker/x/cpu.cfs_period_us", "100000\n"),
+        ];
+        check(&older, Some(2.5));
+    }
 
     #[test]
     fn placement_follows_request_count_and_quota() {

@@ -18,6 +18,9 @@ use crate::terminal::say;
 /// For each request, from its due time: as long as gunicorn's own default for a
 /// worker.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// A server that is not ready by then stops the sweep; with the stop of what
+/// was started that makes thirty seconds.
+const CHECK_LIMIT: Duration = Duration::from_secs(26);
 /// Between looks at whether the user asked for an end.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -42,6 +45,7 @@ impl RealWorld {
         let profiles = grid.variants.iter().map(|(_, profile)| profile.clone());
         let context = TrialContext {
             variants: variants.zip(profiles).collect(),
+            named: grid.file.space.named.clone(),
             endpoints: grid.file.endpoints.clone(),
             connections: grid.file.connections,
             placement: placement.clone(),
@@ -49,6 +53,7 @@ impl RealWorld {
             run_root,
             environment: environment(),
             timeout: REQUEST_TIMEOUT,
+            check_limit: CHECK_LIMIT,
         };
         let mut on_event = |event| show(&event);
         // Setup steps take minutes; the one that runs is ended with the future.
@@ -59,9 +64,8 @@ impl RealWorld {
         Ok(Self { trials, stop })
     }
 
-    /// Starts the server once and asks every endpoint once. A configuration that
-    /// does not start is data, so the other one is tried before giving up; an
-    /// endpoint that answers wrongly does so under any. Tells which one started.
+    /// Starts the server once and asks every endpoint; where the first
+    /// configuration does not start, with the other one. Tells which one started.
     ///
     /// # Errors
     /// When nothing can be measured.
@@ -70,15 +74,9 @@ impl RealWorld {
         first: &'a Configuration,
         other: &'a Configuration,
     ) -> Result<(&'a Configuration, Verified), TrialError> {
-        let mut show = |event| show(&event);
-        match self.trials.verify(first, &mut show, &self.stop).await {
-            Err(fault @ TrialError::ServerStart { .. }) if first != other => {
-                say(&format!("{fault}"));
-                let verified = self.trials.verify(other, &mut show, &self.stop).await?;
-                Ok((other, verified))
-            }
-            answer => Ok((first, answer?)),
-        }
+        self.trials
+            .verify_either([first, other], &mut |event| show(&event), &self.stop)
+            .await
     }
 }
 

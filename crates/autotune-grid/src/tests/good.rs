@@ -46,6 +46,19 @@ fn every_key_of_a_server_arrives() {
 }
 
 #[test]
+fn parameters_that_are_named_are_known() {
+    let named = |text: &str| {
+        let names = good(text).space.named;
+        names.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(named(LEAST), [""; 0]);
+    let of_grid = ["worker_class", "workers", "threads", "max_requests"];
+    assert_eq!(named(FULL), of_grid);
+    let changed = FULL.replace("workers = 5", "workers = 5\nmax_requests_jitter = 0");
+    assert_eq!(named(&changed)[4], "max_requests_jitter");
+}
+
+#[test]
 fn every_key_of_load_and_goal_arrives() {
     let file = good(FULL);
     let report = &file.endpoints[0];

@@ -54,6 +54,8 @@ pub(crate) struct Memory {
 pub(crate) trait ProcessTable {
     /// All processes.
     fn processes(&self) -> io::Result<Vec<Entry>>;
+    /// One process as it is now; `None` where it is gone.
+    fn entry(&self, pid: u32) -> Option<Entry>;
     /// `None` where it is gone or may not be read.
     fn memory(&self, pid: u32) -> Option<Memory>;
     /// Inodes of its open sockets.

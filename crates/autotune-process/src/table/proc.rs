@@ -27,12 +27,6 @@ impl Default for ProcFs {
 }
 
 impl ProcFs {
-    /// One process; `None` where it is gone.
-    pub(crate) fn entry(&self, pid: u32) -> Option<Entry> {
-        let file = std::fs::File::open(self.file(pid, "stat")).ok()?;
-        entry(&Stat::from_read(file).ok()?)
-    }
-
     /// Its environment as it was given at its start; `None` where it is gone or
     /// may not be read.
     pub(crate) fn environment(&self, pid: u32) -> Option<Vec<u8>> {
@@ -60,6 +54,11 @@ impl ProcessTable for ProcFs {
             .into_iter()
             .filter_map(|pid| self.entry(pid))
             .collect())
+    }
+
+    fn entry(&self, pid: u32) -> Option<Entry> {
+        let file = std::fs::File::open(self.file(pid, "stat")).ok()?;
+        entry(&Stat::from_read(file).ok()?)
     }
 
     fn memory(&self, pid: u32) -> Option<Memory> {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use autotune_model::{Peer, ProcessRole, ProcessSample, ServerSample};
+use autotune_model::{Bytes, Peer, ProcessRole, ProcessSample, ServerSample};
 
 use super::{Connection, Entry, ProcessTable, descendants};
 
@@ -27,15 +27,21 @@ pub(crate) fn sample(
     let mut processes: Vec<_> = descendants(&entries, tree.root)
         .into_iter()
         .filter(|entry| !entry.dead)
-        .map(|entry| process(table, tree, entry))
+        .filter_map(|entry| process(table, tree, entry))
         .collect();
     processes.sort_by_key(|process| process.pid);
     Ok(ServerSample { at_ns, processes })
 }
 
-fn process(table: &dyn ProcessTable, tree: Tree, entry: Entry) -> ProcessSample {
+/// `None` for a process that ended between the two looks at it: with resident
+/// memory but without a proportional part it would pass for one that may not be
+/// read.
+fn process(table: &dyn ProcessTable, tree: Tree, entry: Entry) -> Option<ProcessSample> {
     let memory = table.memory(entry.key.pid);
-    ProcessSample {
+    if memory.is_none() && !is_still_there(table, &entry) {
+        return None;
+    }
+    Some(ProcessSample {
         pid: entry.key.pid,
         start_time: entry.key.start_time,
         role: if entry.key.pid == tree.main {
@@ -51,7 +57,15 @@ fn process(table: &dyn ProcessTable, tree: Tree, entry: Entry) -> ProcessSample 
         swap_pss: memory.map(|memory| memory.swap_pss),
         cpu: entry.cpu,
         threads: entry.threads,
-    }
+    })
+}
+
+/// Whether it is the same process as before and holds memory. One that is
+/// ending gives its memory back before it is seen as dead.
+fn is_still_there(table: &dyn ProcessTable, before: &Entry) -> bool {
+    table
+        .entry(before.key.pid)
+        .is_some_and(|now| now.key == before.key && !now.dead && now.rss > Bytes::default())
 }
 
 /// Connections beyond loopback that a process of the sample holds. A socket that
@@ -92,8 +106,6 @@ pub(crate) mod tests {
     use std::io;
     use std::time::Duration;
 
-    use autotune_model::Bytes;
-
     use super::*;
     use crate::table::{Memory, ProcessKey, Protocol};
 
@@ -115,6 +127,8 @@ pub(crate) mod tests {
     #[derive(Default)]
     struct Paper {
         entries: Vec<Entry>,
+        /// What a second look at a process finds, where that differs.
+        later: BTreeMap<u32, Option<Entry>>,
         memory: BTreeMap<u32, Memory>,
         sockets: BTreeMap<u32, Vec<u64>>,
         networks: BTreeMap<u32, u64>,
@@ -126,6 +140,11 @@ pub(crate) mod tests {
     impl ProcessTable for Paper {
         fn processes(&self) -> io::Result<Vec<Entry>> {
             Ok(self.entries.clone())
+        }
+        fn entry(&self, pid: u32) -> Option<Entry> {
+            let found = self.entries.iter().find(|entry| entry.key.pid == pid);
+            let later = self.later.get(&pid).copied();
+            later.unwrap_or_else(|| found.copied())
         }
         fn memory(&self, pid: u32) -> Option<Memory> {
             self.memory.get(&pid).copied()
@@ -218,6 +237,28 @@ pub(crate) mod tests {
         assert_eq!(memory, expected);
         assert_eq!(sample.processes[0].uss, Some(Bytes::new(5)));
         assert_eq!(sample.processes[0].swap_pss, Some(Bytes::new(1)));
+    }
+
+    #[test]
+    fn what_ends_between_two_looks_is_left_out() {
+        let mut paper = paper();
+        let with = |change: fn(&mut Entry)| {
+            let mut later = entry(22, 20);
+            change(&mut later);
+            Some(later)
+        };
+        let ended = [
+            None,
+            with(|later| later.dead = true),
+            with(|later| later.rss = Bytes::default()),
+            with(|later| later.key.start_time += 1),
+        ];
+        for later in ended {
+            paper.later.insert(22, later);
+            let sample = sample(&paper, TREE, 0).expect("paper is readable");
+            let pids: Vec<_> = sample.processes.iter().map(|process| process.pid).collect();
+            assert_eq!(pids, [20, 21, 30, 40], "{later:?}");
+        }
     }
 
     fn connection(inode: u64) -> Connection {

@@ -101,8 +101,8 @@ fn strays_of_dead_owners_only(_: IsolationRequest) {
     };
     let mut stray = start(dead);
     let mut others = [start(me), start(elsewhere)];
-    let killed = end_strays().expect("they end");
-    assert!(killed.contains(&stray.id()), "{killed:?}");
+    // Who ended it may be another test that looks for strays at the same time.
+    end_strays().expect("they end");
     let status = stray.wait().expect("reaped");
     assert!(!status.success());
     for other in &mut others {

@@ -341,12 +341,12 @@ fn what_disturbs_is_said_and_what_does_not_is_not() {
             fixture.placement.server = None;
             fixture.placement.generator = None;
         },
-        "Nothing was pinned: server and load generator share the CPUs; the generator used 2.5 % of \
+        "Nothing was pinned: server and load generator share the CPUs; the generator used 2.6 % of \
          one CPU.",
     );
     check_note(
         |fixture| fixture.placement.generator = Some(CpuSet::new([0, 1])),
-        "Server and load generator share CPU 1; the generator used 2.5 % of one CPU.",
+        "Server and load generator share CPU 1; the generator used 2.6 % of one CPU.",
     );
     check_note(
         |fixture| {

@@ -1,5 +1,7 @@
 //! Trials of a server that is only known by its command, and setup steps.
 
+use std::time::Duration;
+
 use autotune_model::Outcome;
 use autotune_trial::{TrialError, TrialEvent, Trials};
 
@@ -54,6 +56,43 @@ pub(crate) async fn a_program_that_is_not_there_fails_to_start() {
         .await
         .expect_err("no server");
     assert_eq!(error.code().as_str(), "A0202");
+    place.assert_clean();
+}
+
+pub(crate) async fn a_server_that_never_listens_stops_the_check_in_time() {
+    let mut place = files();
+    place.variant.command = words("sleep 300");
+    place.check_limit = Duration::from_secs(1);
+    let mut trials = place.trials().await;
+    let one = |value: i64| configuration(&place, &[("x", value.into())]);
+    let error = trials
+        .verify_either([&one(1), &one(2)], &mut |_| (), &no_stop())
+        .await
+        .expect_err("nobody listens");
+    assert_eq!(error.code().as_str(), "A0202");
+    // The first one has used up the time of both.
+    let text = error.to_string();
+    assert!(
+        text.contains("x=1: no answer from /data within 1 s"),
+        "{text}"
+    );
+    place.assert_clean();
+}
+
+pub(crate) async fn a_server_that_is_not_ready_where_it_is_asked_stops_the_check() {
+    let mut place = files();
+    place.variant.ready = Some("/nothing".to_owned());
+    let mut trials = place.trials().await;
+    let error = trials
+        .verify(&configuration(&place, &[]), &mut |_| (), &no_stop())
+        .await
+        .expect_err("404");
+    assert_eq!(error.code().as_str(), "A0202");
+    let text = error.to_string();
+    assert!(
+        text.contains("it went on answering 404 to /nothing"),
+        "{text}"
+    );
     place.assert_clean();
 }
 

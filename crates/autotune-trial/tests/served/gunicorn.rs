@@ -126,18 +126,26 @@ pub(crate) async fn a_plain_line_is_weaker_than_the_command_line() {
     assert!(verified.notes[0].starts_with("gunicorn.conf.py:1 says `workers = 3`"));
 }
 
-pub(crate) async fn a_wrapper_that_forces_workers_is_named() {
-    use std::os::unix::fs::PermissionsExt;
+pub(crate) async fn a_default_that_the_grid_names_is_stronger_than_the_app() {
     let mut place = Place::new(&["/hello"]);
-    let bin = place.root.path().join("bin");
-    std::fs::create_dir(&bin).expect("a folder");
-    // Finds the real one through what the setup steps built.
-    let script = "#!/bin/sh\n\"$REAL/gunicorn\" --workers=1 \"$@\" --workers=3\n";
-    std::fs::write(bin.join("gunicorn"), script).expect("written");
-    let executable = PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(bin.join("gunicorn"), executable).expect("set");
-    place.env("REAL", "{{ cache }}/venv/bin");
-    place.variant.bin = Some(bin.display().to_string());
+    let lines = "keepalive = 5\nbacklog = 64\n";
+    std::fs::write(place.app_file("gunicorn.conf.py"), lines).expect("written");
+    place.named = vec!["keepalive".into()];
+    let mut trials = place.trials().await;
+    let given = [("worker_class", "gthread".into()), ("keepalive", 2.into())];
+    let verified = trials
+        .verify(&configuration(&place, &given), &mut |_| (), &no_stop())
+        .await
+        .expect("it answers");
+    assert_eq!(verified.overridden, None);
+    assert_eq!(verified.settings["keepalive"], "2");
+    assert_eq!(verified.settings["backlog"], "64", "the app's own to set");
+    assert!(verified.notes[0].starts_with("gunicorn.conf.py:1 says `keepalive = 5`"));
+}
+
+pub(crate) async fn a_wrapper_that_forces_workers_is_named() {
+    let mut place = Place::new(&["/hello"]);
+    place.wrapper("#!/bin/sh\n\"$REAL/gunicorn\" --workers=1 \"$@\" --workers=3\n");
     let mut trials = place.trials().await;
     let two = configuration(&place, &[("workers", 2.into())]);
     let verified = trials
@@ -201,15 +209,10 @@ pub(crate) async fn what_is_wrong_with_an_app_shows_in_seconds() {
 
 pub(crate) async fn a_connection_beyond_this_machine_stops_everything() {
     let mut place = Place::new(&["/hello"]);
-    // An address for documentation: nobody is there, and nothing is sent.
-    place.env("REACH", "198.51.100.1");
-    if std::net::UdpSocket::bind("0.0.0.0:0")
-        .and_then(|socket| socket.connect("198.51.100.1:9"))
-        .is_err()
-    {
-        println!("skipped: this machine has no route that a socket could be connected by");
+    if !has_route() {
         return;
     }
+    place.env("REACH", "198.51.100.1");
     let (error, _) = refused(&place).await;
     assert_eq!(error.code().as_str(), "A0204");
     let text = error.to_string();
@@ -225,6 +228,46 @@ pub(crate) async fn a_connection_beyond_this_machine_stops_everything() {
         .verify(&one, &mut |_| (), &no_stop())
         .await
         .expect("allowed now");
+}
+
+/// To an address for documentation: nobody is there, and nothing is sent.
+fn has_route() -> bool {
+    let connected =
+        std::net::UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.connect("198.51.100.1:9"));
+    if connected.is_err() {
+        println!("skipped: this machine has no route that a socket could be connected by");
+    }
+    connected.is_ok()
+}
+
+pub(crate) async fn a_connection_that_lasts_one_answer_is_seen_in_the_check() {
+    if !has_route() {
+        return;
+    }
+    let (error, _) = refused(&Place::new(&["/hello", "/reach"])).await;
+    assert_eq!(error.code().as_str(), "A0204");
+    let text = error.to_string();
+    assert!(text.contains("198.51.100.1:9 (udp)"), "{text}");
+}
+
+pub(crate) async fn a_hook_that_changes_a_setting_unseen_makes_it_invalid() {
+    let place = Place::new(&["/hello"]);
+    let hook = "def on_starting(server):\n    server.cfg.set('threads', 16)\n";
+    std::fs::write(place.app_file("gunicorn.conf.py"), hook).expect("written");
+    let mut trials = place.trials().await;
+    let four = [("threads", 4.into())];
+    let verified = trials
+        .verify(&configuration(&place, &four), &mut |_| (), &no_stop())
+        .await
+        .expect("it answers");
+    assert_eq!(
+        verified.overridden.as_deref(),
+        Some(
+            "`threads` was asked to be 4 but a hook changes it, set by gunicorn.conf.py:2 \
+             (`server.cfg.set('threads', 16)`)"
+        )
+    );
+    place.assert_clean();
 }
 
 pub(crate) async fn more_than_the_server_can_do_is_an_overload() {
@@ -285,6 +328,32 @@ pub(crate) async fn a_stop_ends_the_trial_early_and_cleanly() {
     asking.await.expect("asked");
     assert_eq!(record.outcome, Outcome::Interrupted);
     assert!(began.elapsed().as_secs() < 60);
+    place.assert_clean();
+}
+
+pub(crate) async fn a_stop_is_heeded_while_settings_are_asked_for() {
+    let mut place = Place::new(&["/hello"]);
+    let begun = place.root.path().join("begun");
+    let script = "#!/bin/sh\ncase \"$*\" in *--print-config*) : > \"$BEGUN\"; exec sleep 300;; esac\n\
+                  exec \"$REAL/gunicorn\" \"$@\"\n";
+    place.wrapper(script);
+    place.env("BEGUN", &begun.display().to_string());
+    let mut trials = place.trials().await;
+    let stop = no_stop();
+    let asked = std::sync::Arc::clone(&stop);
+    let asking = tokio::task::spawn_blocking(move || {
+        while !begun.exists() {
+            std::thread::yield_now();
+        }
+        asked.store(true, Ordering::Relaxed);
+    });
+    let spec = spec(configuration(&place, &[]));
+    let record = trials.run(&spec, &stop).await.expect("a record");
+    asking.await.expect("asked");
+    assert_eq!(record.outcome, Outcome::Interrupted);
+    assert_eq!(record.server, None, "none was started");
+    let span = record.span;
+    assert!(span.end.monotonic_ns > span.start.monotonic_ns);
     place.assert_clean();
 }
 

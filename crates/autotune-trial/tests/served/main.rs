@@ -35,6 +35,8 @@ fn main() -> ExitCode {
     let mut trials = vec![
         trial!(command::any_server_can_be_measured),
         trial!(command::a_program_that_is_not_there_fails_to_start),
+        trial!(command::a_server_that_never_listens_stops_the_check_in_time),
+        trial!(command::a_server_that_is_not_ready_where_it_is_asked_stops_the_check),
         trial!(command::setup_runs_once_by_content_and_failures_show_what_was_printed),
     ];
     let of_gunicorn = [
@@ -42,12 +44,16 @@ fn main() -> ExitCode {
         trial!(gunicorn::recycled_workers_are_counted),
         trial!(gunicorn::a_hook_that_forces_workers_makes_it_invalid_and_still_runs),
         trial!(gunicorn::a_plain_line_is_weaker_than_the_command_line),
+        trial!(gunicorn::a_default_that_the_grid_names_is_stronger_than_the_app),
         trial!(gunicorn::a_wrapper_that_forces_workers_is_named),
         trial!(gunicorn::what_is_wrong_with_an_app_shows_in_seconds),
         trial!(gunicorn::a_connection_beyond_this_machine_stops_everything),
+        trial!(gunicorn::a_connection_that_lasts_one_answer_is_seen_in_the_check),
+        trial!(gunicorn::a_hook_that_changes_a_setting_unseen_makes_it_invalid),
         trial!(gunicorn::more_than_the_server_can_do_is_an_overload),
         trial!(gunicorn::a_server_that_dies_under_load_is_a_finding),
         trial!(gunicorn::a_stop_ends_the_trial_early_and_cleanly),
+        trial!(gunicorn::a_stop_is_heeded_while_settings_are_asked_for),
         trial!(gunicorn::a_class_that_cannot_be_loaded_fails_to_start),
     ];
     let has_gunicorn = arguments.list || in_runtime(support::fetch_gunicorn());

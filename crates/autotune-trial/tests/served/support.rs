@@ -21,6 +21,9 @@ pub(crate) struct Place {
     pub(crate) variant: ServerVariant,
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) check_limit: Duration,
+    /// What a grid file would name.
+    pub(crate) named: Vec<ParamName>,
 }
 
 impl Place {
@@ -57,6 +60,8 @@ impl Place {
             variant,
             endpoints,
             environment,
+            check_limit: Duration::from_secs(60),
+            named: Vec::new(),
         }
     }
 
@@ -66,6 +71,19 @@ impl Place {
 
     pub(crate) fn env(&mut self, name: &str, value: &str) {
         self.variant.env.push(text(name, value));
+    }
+
+    /// Puts a script before gunicorn; it finds the real one, which the setup
+    /// steps built, in the folder `REAL`.
+    pub(crate) fn wrapper(&mut self, script: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        let bin = self.root.path().join("bin");
+        std::fs::create_dir(&bin).expect("a folder");
+        std::fs::write(bin.join("gunicorn"), script).expect("written");
+        let executable = PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(bin.join("gunicorn"), executable).expect("set");
+        self.env("REAL", "{{ cache }}/venv/bin");
+        self.variant.bin = Some(bin.display().to_string());
     }
 
     pub(crate) async fn trials(&self) -> Trials {
@@ -81,6 +99,7 @@ impl Place {
         let profile = profile(&self.variant.profile).expect("shipped");
         TrialContext {
             variants: vec![(self.variant.clone(), profile)],
+            named: self.named.clone(),
             endpoints: self.endpoints.clone(),
             connections: ConnectionPolicy::KeepAlive,
             placement: CpuPlacement {
@@ -93,6 +112,7 @@ impl Place {
             run_root: self.run_root(),
             environment: self.environment.clone(),
             timeout: Duration::from_secs(20),
+            check_limit: self.check_limit,
         }
     }
 

@@ -220,7 +220,11 @@ fn ended_before(error: &TrialError) -> Ended {
     }
 }
 
-fn end_strays() -> Result<(), Failure> {
+/// Ends what earlier runs of this program left when they were killed.
+///
+/// # Errors
+/// When that cannot be done.
+pub(crate) fn end_strays() -> Result<(), Failure> {
     let ended = autotune_process::end_strays().map_err(|error| {
         Failure::stopped(
             ErrorCode::Process,

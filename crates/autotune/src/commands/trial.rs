@@ -1,6 +1,6 @@
 //! `autotune trial`: one configuration, measured and shown.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use autotune_model::{Configuration, Outcome, Seed, Stage, TrialKey, TrialRecord, TrialSpec};
@@ -8,18 +8,20 @@ use autotune_sweep::RunTrial;
 use autotune_trial::TrialError;
 
 use crate::awake::Awake;
+use crate::commands::sweep::end_strays;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::grid_file::{self, Grid};
 use crate::progress::short;
 use crate::terminal::{put, say};
 use crate::world::{self, RealWorld};
-use crate::{host, placement, signals};
+use crate::{host, placement, signals, study};
 
 /// Measure one configuration and show what came of it
 ///
 /// The server is started, loaded as the grid file says and stopped. The result
-/// is printed and kept nowhere.
+/// is printed and kept nowhere; the log of a server that failed is kept in
+/// results/NAME/trial/logs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The grid file
@@ -44,14 +46,11 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let _lock = host::lock()?;
     let awake = Awake::hold(grid.file.host.keep_awake);
     awake.announce();
-    let runs = tempfile::tempdir().map_err(|error| {
-        Failure::stopped(
-            autotune_model::ErrorCode::Process,
-            "no folder for the trial can be made",
-        )
-        .because(error)
-    })?;
-    let root = runs.path().join("run");
+    end_strays()?;
+    // A fixed place, so that the next start finds what a killed one left.
+    let root = Path::new(study::DEFAULT_RESULTS)
+        .join(&grid.file.name)
+        .join("trial/run");
     let mut world = match RealWorld::prepare(&grid, &placement, root, stop).await {
         Ok(world) => world,
         Err(TrialError::Interrupted) => return Ok(Exit::Interrupted),

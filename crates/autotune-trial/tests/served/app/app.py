@@ -29,6 +29,11 @@ def app(environ, start_response):
         os.kill(os.getppid(), signal.SIGKILL)
     if path == "/slow":
         time.sleep(0.1)
+    if path == "/reach":
+        # A connection that lasts no longer than the answer.
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as reaching:
+            reaching.connect(("198.51.100.1", 9))
+            time.sleep(0.1)
     if path == "/spoil":
         with open(os.environ["DATA"], "a") as data:
             data.write("x")

@@ -143,6 +143,7 @@ fn planned(grid: &Grid) -> Planned {
         cells: grid.file.space.cells,
         folded: folded.collect(),
         dropped: dropped.collect(),
+        named: grid.file.space.named.clone(),
     }
 }
 
