@@ -11,7 +11,6 @@
 //!    (see `autotune_analysis::compare`) when the recommended configuration is
 //!    shown within `accept` and no lighter one is open.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use autotune_analysis::compare::{FIRST_LOOK, Moment, alpha, blocks, is_look};
@@ -145,11 +144,12 @@ impl Exhaustive {
         let Length { length, warm_up } = length::comparison(&self.plan, room);
         let slot = length + overhead;
         let fit = left.as_secs_f64() / slot.as_secs_f64() / count.max(1) as f64;
+        let control = self.control(&trials);
         DecisionKind::Planned {
-            control: self.control(&trials),
+            control,
             length,
             warm_up,
-            resolvable_pct: spread(&trials)
+            resolvable_pct: spread(&trials, control)
                 .and_then(|spread| resolvable_pct(spread, fit.min(1e6) as u32, count)),
         }
     }
@@ -326,44 +326,38 @@ fn log_p95(trial: &TrialRecord) -> Option<f64> {
     autotune_stats::mean(&logs?)
 }
 
-/// How far A/A launches of a probe lie apart.
+/// How far A/A launches of one configuration lie apart.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Spread {
-    /// The probes' variances, weighted by their degrees of freedom.
     variance: f64,
-    /// Of all probes together.
     degrees: f64,
 }
 
-/// Over all probes with two or more measured launches.
-fn spread(trials: &[&TrialRecord]) -> Option<Spread> {
-    let mut logs: BTreeMap<ConfigId, Vec<f64>> = BTreeMap::new();
-    for trial in trials {
-        if trial.outcome == Outcome::Measured {
-            let of = logs.entry(trial.spec.configuration.id()).or_default();
-            of.extend(log_p95(trial));
-        }
-    }
-    let (mut squares, mut degrees) = (0.0, 0.0);
-    for (one, count) in logs.values().filter_map(|v| Some((variance(v)?, v.len()))) {
-        squares += one * (count - 1) as f64;
-        degrees += (count - 1) as f64;
-    }
-    (degrees > 0.0).then(|| Spread {
-        variance: squares / degrees,
-        degrees,
+/// Of a configuration with two or more measured launches.
+fn spread(trials: &[&TrialRecord], of: ConfigId) -> Option<Spread> {
+    let of_it = trials
+        .iter()
+        .filter(|trial| trial.outcome == Outcome::Measured)
+        .filter(|trial| trial.spec.configuration.id() == of);
+    let logs: Vec<f64> = of_it.filter_map(|trial| log_p95(trial)).collect();
+    Some(Spread {
+        variance: variance(&logs)?,
+        degrees: (logs.len() - 1) as f64,
     })
 }
 
-/// The smallest difference of two configurations that so many blocks show, in
-/// four of five studies, with the verdict's own quantile: Student's, with the
-/// error divided among the comparisons with the best,
+/// Launches of the steadiest settings were never seen to differ by less.
+const LEAST_DEVIATION: f64 = 0.02;
+
+/// The smallest difference between two configurations of this spread that so many
+/// blocks show, in four of five studies, with the verdict's own quantile:
+/// Student's, with the error divided among the comparisons with the best,
 /// (t(alpha / (k - 1), n - 1) + t(0.2, n - 1)) sd sqrt(2 / n).
 ///
-/// The few launches of the pre-flight know sd badly: their pooled variance has
-/// two or three degrees of freedom, and its root is too small more often than
-/// not. So sd is its 80 % upper bound (chi-squared), 2.1 times the root for two
-/// degrees. `None` below two blocks, which show nothing.
+/// The few launches of the pre-flight know sd badly, and the root of a variance
+/// with one degree of freedom is too small twice as often as not. So sd is the
+/// bound that is right in half of all cases (chi-squared), 1.5 times the root for
+/// one degree. `None` below two blocks, which show nothing.
 fn resolvable_pct(spread: Spread, blocks: u32, configurations: usize) -> Option<f64> {
     if blocks < 2 {
         return None;
@@ -371,8 +365,8 @@ fn resolvable_pct(spread: Spread, blocks: u32, configurations: usize) -> Option<
     let n = f64::from(blocks);
     let tail = alpha(blocks, Moment::Ended) / (configurations.max(2) - 1) as f64;
     let quantiles = upper_quantile(tail, n - 1.0) + upper_quantile(0.2, n - 1.0);
-    let sd = deviation_upper_bound(spread.variance, spread.degrees, 0.8)?;
-    Some((quantiles * sd * (2.0 / n).sqrt()).exp_m1() * 100.0)
+    let sd = deviation_upper_bound(spread.variance, spread.degrees, 0.5)?;
+    Some((quantiles * sd.max(LEAST_DEVIATION) * (2.0 / n).sqrt()).exp_m1() * 100.0)
 }
 
 #[cfg(test)]
@@ -391,10 +385,16 @@ mod tests {
         let expected = (4.4364f64 * 0.03 * 0.4f64.sqrt()).exp_m1() * 100.0;
         assert!((pct - expected).abs() < 0.02, "{pct} {expected}");
         let guessed = Spread {
-            degrees: 2.0,
+            degrees: 1.0,
             ..known
         };
-        assert!(resolvable_pct(guessed, 5, 5).unwrap() > 2.0 * pct);
+        assert!(resolvable_pct(guessed, 5, 5).unwrap() > 1.4 * pct);
+        // Two launches that agree by chance promise nothing.
+        let by_chance = Spread {
+            variance: 0.0,
+            degrees: 1.0,
+        };
+        assert!(resolvable_pct(by_chance, 5, 5).unwrap() > 5.0);
         assert_eq!(resolvable_pct(known, 1, 5), None);
     }
 }

@@ -135,9 +135,9 @@ fn decided(kind: &DecisionKind, history: &History) {
                 .iter()
                 .map(|trial| &trial.spec.configuration)
                 .find(|one| one.id() == *control);
-            let control = control.map_or_else(String::new, |one| format!(", control {one}"));
+            let name = control.map_or_else(|| "the control".to_owned(), ToString::to_string);
             say(&format!(
-                "pre-flight done: trials of {} ({} of it warm-up){control}",
+                "pre-flight done: trials of {} ({} of it warm-up), control {name}",
                 short(*length),
                 short(*warm_up)
             ));
@@ -148,11 +148,12 @@ fn decided(kind: &DecisionKind, history: &History) {
             }
             match resolvable_pct {
                 Some(percent) => say(&format!(
-                    "the budget can resolve differences of about {percent:.1} %"
+                    "the budget can resolve differences of about {percent:.0} % between settings \
+                     as steady as {name}"
                 )),
                 None => say(
-                    "what the budget can resolve is unknown: no probe was measured twice, or \
-                     fewer than two blocks fit",
+                    "what the budget can resolve is unknown: the control was not measured twice, \
+                     or fewer than two blocks fit",
                 ),
             }
         }

@@ -314,7 +314,10 @@ fn memory_source(study: &Study<'_>) -> Option<String> {
 pub(crate) fn lengths(study: &Study<'_>) -> Option<String> {
     let lengths = study.lengths()?;
     let resolves = lengths.resolvable_pct.map_or_else(String::new, |pct| {
-        format!("; the budget could resolve {}", percent(pct))
+        format!(
+            "; the budget could resolve {} between settings as steady as the control",
+            percent(pct)
+        )
     });
     Some(format!(
         "{} each, the first {} not counted{resolves}",
