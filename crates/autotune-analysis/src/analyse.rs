@@ -86,7 +86,7 @@ fn describe(arm: &Arm<'_>, objective: &Objective, control: Option<ConfigId>) -> 
     let launches = arm.tally();
     let endpoints = estimate::endpoints(arm);
     let footprint = estimate::footprint(arm);
-    let limits = feasible::limits(objective, &endpoints);
+    let limits = feasible::limits(objective, arm, &endpoints);
     ConfigAnalysis {
         configuration: arm.configuration.clone(),
         id,

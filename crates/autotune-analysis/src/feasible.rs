@@ -1,39 +1,134 @@
 //! Limits, and whether a configuration can be recommended at all.
 
-use autotune_model::Objective;
-use autotune_stats::{lower_bound, upper_bound};
+use autotune_model::{MaxLatency, Metric, Objective, Outcome};
+use autotune_stats::student::upper_quantile;
+use autotune_stats::{lower_bound, mean, upper_bound, variance};
 
-use crate::outcome::{EndpointEstimate, Feasibility, Launches, LimitCheck, LimitState};
+use crate::outcome::{
+    EndpointEstimate, Feasibility, Launches, LimitCheck, LimitFigures, LimitState,
+};
+use crate::sample::{Arm, endpoint_us};
 
 /// The confidence of "shown" and "broken".
 const CONFIDENCE: f64 = 0.95;
 
-/// Each limit at each endpoint, from counts over all launches.
-pub(crate) fn limits(objective: &Objective, endpoints: &[EndpointEstimate]) -> Vec<LimitCheck> {
-    let Some(limit) = objective.max_error_rate else {
-        return Vec::new();
-    };
+/// Each limit at each endpoint.
+pub(crate) fn limits(
+    objective: &Objective,
+    arm: &Arm<'_>,
+    endpoints: &[EndpointEstimate],
+) -> Vec<LimitCheck> {
+    let slow = objective.max_latency.iter().filter_map(|limit| {
+        let place = endpoints
+            .iter()
+            .position(|one| one.name == limit.endpoint)?;
+        Some(latency(limit, arm, place))
+    });
+    errors(objective, endpoints).chain(slow).collect()
+}
+
+/// From counts over all launches.
+fn errors<'e>(
+    objective: &Objective,
+    endpoints: &'e [EndpointEstimate],
+) -> impl Iterator<Item = LimitCheck> + use<'e> {
+    let limit = objective.max_error_rate;
     let counted = endpoints.iter().filter(|endpoint| endpoint.scheduled > 0);
-    let checks = counted.map(|endpoint| {
+    counted.filter_map(move |endpoint| {
+        let at_most = limit?.get();
         let (bad, of) = (endpoint.not_completed, endpoint.scheduled);
         let upper = upper_bound(bad, of, CONFIDENCE);
-        let state = if lower_bound(bad, of, CONFIDENCE) > limit.get() {
+        let state = if lower_bound(bad, of, CONFIDENCE) > at_most {
             LimitState::Broken
-        } else if upper <= limit.get() {
+        } else if upper <= at_most {
             LimitState::Shown
         } else {
             LimitState::NotShownBroken
         };
-        LimitCheck {
+        Some(LimitCheck {
             limit: "max_error_rate".to_owned(),
             endpoint: endpoint.name.clone(),
-            at_most: limit.get(),
-            seen: bad as f64 / of as f64,
-            upper,
+            figures: LimitFigures::Share {
+                at_most,
+                seen: bad as f64 / of as f64,
+                upper,
+            },
             state,
-        }
+        })
+    })
+}
+
+/// From the quantile of each measured launch: launches differ by more than the
+/// requests of one let expect, so a count over all requests would be too sure. A
+/// launch in which the quantile was not attained is slower than any limit.
+fn latency(limit: &MaxLatency, arm: &Arm<'_>, place: usize) -> LimitCheck {
+    let metric = Metric::Latency(limit.quantile);
+    let measured = arm
+        .launches
+        .iter()
+        .filter(|launch| launch.record.outcome == Outcome::Measured);
+    let loads = measured.filter_map(|launch| launch.record.load.as_ref()?.endpoints.get(place));
+    let all: Vec<Option<f64>> = loads
+        .filter(|load| load.window.scheduled > 0)
+        .map(|load| endpoint_us(metric, load))
+        .collect();
+    let logs: Vec<f64> = all.iter().flatten().map(|us| us.ln()).collect();
+    let at_most_us = limit.at_most.as_secs_f64() * 1e6;
+    let middle = mean(&logs);
+    let margin = variance(&logs).map(|variance| {
+        let n = logs.len() as f64;
+        upper_quantile(1.0 - CONFIDENCE, n - 1.0) * (variance / n).sqrt()
     });
-    checks.collect()
+    let attained = logs.len() == all.len();
+    let upper_us = middle
+        .zip(margin)
+        .map(|(middle, margin)| (middle + margin).exp())
+        .filter(|_| attained);
+    let lower_us = middle
+        .zip(margin)
+        .map(|(middle, margin)| (middle - margin).exp());
+    let never = logs.is_empty() && !all.is_empty();
+    let state = if never || lower_us.is_some_and(|lower| lower > at_most_us) {
+        LimitState::Broken
+    } else if upper_us.is_some_and(|upper| upper <= at_most_us) {
+        LimitState::Shown
+    } else {
+        LimitState::NotShownBroken
+    };
+    LimitCheck {
+        limit: limit.key(),
+        endpoint: limit.endpoint.clone(),
+        figures: LimitFigures::Time {
+            at_most_us,
+            seen_us: middle.map(f64::exp),
+            upper_us,
+        },
+        state,
+    }
+}
+
+/// What broke a limit, for people.
+fn broken(check: &LimitCheck) -> String {
+    let (limit, endpoint) = (&check.limit, &check.endpoint);
+    let ms = |us: f64| format!("{:.1} ms", us / 1e3);
+    match check.figures {
+        LimitFigures::Share { at_most, seen, .. } => format!(
+            "{limit} at {endpoint}: {:.2} % of requests were not completed, at most {:.2} % allowed",
+            seen * 100.0,
+            at_most * 100.0
+        ),
+        LimitFigures::Time {
+            at_most_us,
+            seen_us,
+            ..
+        } => {
+            let seen = seen_us.map_or_else(|| "not attained".to_owned(), ms);
+            format!(
+                "{limit} at {endpoint}: {seen}, at most {} allowed",
+                ms(at_most_us)
+            )
+        }
+    }
 }
 
 /// A configuration is infeasible when a limit is shown broken, or when more than
@@ -43,15 +138,7 @@ pub(crate) fn feasibility(launches: &Launches, limits: &[LimitCheck]) -> Feasibi
     let mut reasons: Vec<String> = limits
         .iter()
         .filter(|check| check.state == LimitState::Broken)
-        .map(|check| {
-            format!(
-                "{} at {}: {:.2} % of requests were not completed, at most {:.2} % allowed",
-                check.limit,
-                check.endpoint,
-                check.seen * 100.0,
-                check.at_most * 100.0
-            )
-        })
+        .map(broken)
         .collect();
     if launches.failed() * 5 > launches.telling() {
         reasons.extend(failures(launches));

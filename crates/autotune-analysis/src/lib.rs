@@ -24,5 +24,6 @@ mod testing;
 pub use analyse::analyse;
 pub use outcome::{
     Analysis, ConfigAnalysis, Drift, EndpointEstimate, Estimate, Exploratory, Feasibility,
-    Launches, LimitCheck, LimitState, MemoryGrowth, Noise, Reason, Standing, Verdict, VerdictWord,
+    Launches, LimitCheck, LimitFigures, LimitState, MemoryGrowth, Noise, Reason, Standing, Verdict,
+    VerdictWord,
 };

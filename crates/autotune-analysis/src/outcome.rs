@@ -171,14 +171,35 @@ pub struct LimitCheck {
     pub limit: String,
     /// Where it applies.
     pub endpoint: EndpointName,
-    /// The limit as a share.
-    pub at_most: f64,
-    /// The share that was seen.
-    pub seen: f64,
-    /// One-sided 95 % upper bound of the true share (Clopper-Pearson).
-    pub upper: f64,
+    /// The limit, and what stands against it.
+    pub figures: LimitFigures,
     /// What the data say.
     pub state: LimitState,
+}
+
+/// A limit and what was seen, in the unit of the limit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum LimitFigures {
+    /// Of requests, as a share.
+    Share {
+        /// The limit.
+        at_most: f64,
+        /// What was seen.
+        seen: f64,
+        /// One-sided 95 % upper bound of the true share (Clopper-Pearson).
+        upper: f64,
+    },
+    /// A quantile of response time, in microseconds.
+    Time {
+        /// The limit.
+        at_most_us: f64,
+        /// Geometric mean over the launches in which it was attained.
+        seen_us: Option<f64>,
+        /// One-sided 95 % upper bound of that mean over all launches that could be
+        /// (Student's t on the logs); `None` with one launch, or where one did not
+        /// attain the quantile.
+        upper_us: Option<f64>,
+    },
 }
 
 /// What the data say of a limit.

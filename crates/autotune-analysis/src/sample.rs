@@ -170,7 +170,7 @@ fn latency_us(metric: Metric, response: &Histogram, not_completed: u64) -> Optio
     }
 }
 
-fn endpoint_us(metric: Metric, load: &EndpointLoad) -> Option<f64> {
+pub(crate) fn endpoint_us(metric: Metric, load: &EndpointLoad) -> Option<f64> {
     latency_us(metric, &load.response, load.window.not_completed())
 }
 

@@ -19,7 +19,7 @@ use crate::scalar;
 use crate::server::{self, Known, Server};
 use crate::tree::{Keys, Table, all};
 
-const KEYS: Keys<'_> = Keys {
+pub(crate) const KEYS: Keys<'_> = Keys {
     known: &[
         "name",
         "server",
@@ -158,7 +158,10 @@ fn grid_file(
     let space = grid::read(root, &servers, cores, faults);
     let (endpoints, space) = (endpoints?, space?);
     let (connections, load) = load?;
-    let objective = objective(goal?, &endpoints, &space, &servers);
+    let mut goal = goal?;
+    let max_latency = goal::max_latency(std::mem::take(&mut goal.max_latency), &endpoints, faults);
+    let mut objective = objective(goal, &endpoints, &space, &servers);
+    objective.max_latency = max_latency?;
     let places = Places {
         variants: servers.iter().map(|server| server.places.clone()).collect(),
         endpoints_from_env: endpoint::from_env_places(root),
@@ -204,6 +207,7 @@ fn objective(
         minimize: goal.minimize,
         over: goal.over,
         max_error_rate: Some(goal.max_error_rate),
+        max_latency: Vec::new(),
         accept: goal.accept,
         min_effect: goal.min_effect,
         weights: endpoints

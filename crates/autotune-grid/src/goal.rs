@@ -1,29 +1,40 @@
 //! `[objective]`, `[host]` and `[budget]`: what is wanted, on which CPUs and for
 //! how long.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use autotune_model::{Accept, CpuSet, ErrorCode, Metric, Over, Quantile, Share};
+use autotune_model::{
+    Accept, CpuSet, Endpoint, ErrorCode, MaxLatency, Metric, Over, Quantile, Share,
+};
 
-use crate::fault::{Checked, Faults, GridFault};
+use crate::fault::{Checked, Faults, GridFault, did_you_mean};
 use crate::file::HostRequest;
 use crate::load::time;
 use crate::scalar;
 use crate::tree::{Keys, Node, Table, all};
 
-const OBJECTIVE_KEYS: Keys<'_> = Keys {
-    known: &["minimize", "over", "max_error_rate", "accept", "min_effect"],
-    planned: &["max_p95", "max_p99", "max_memory", "connections"],
+pub(crate) const OBJECTIVE_KEYS: Keys<'_> = Keys {
+    known: &[
+        "minimize",
+        "over",
+        "max_error_rate",
+        "max_p95",
+        "max_p99",
+        "accept",
+        "min_effect",
+    ],
+    planned: &["max_memory", "connections"],
 };
-const HOST_KEYS: Keys<'_> = Keys {
+pub(crate) const HOST_KEYS: Keys<'_> = Keys {
     known: &["server_cpus", "generator_cpus", "keep_awake"],
     planned: &[],
 };
-const BUDGET_KEYS: Keys<'_> = Keys {
+pub(crate) const BUDGET_KEYS: Keys<'_> = Keys {
     known: &["time"],
     planned: &["uptime"],
 };
-const METRICS: [(&str, Metric); 7] = [
+pub(crate) const METRICS: [(&str, Metric); 7] = [
     ("mean", Metric::Mean),
     ("p50", Metric::Latency(Quantile::P50)),
     ("p90", Metric::Latency(Quantile::P90)),
@@ -32,21 +43,35 @@ const METRICS: [(&str, Metric); 7] = [
     ("memory", Metric::Memory),
     ("cpu", Metric::Cpu),
 ];
-const COMBINATIONS: [(&str, Over); 3] = [
+pub(crate) const COMBINATIONS: [(&str, Over); 3] = [
     ("geomean", Over::Geomean),
     ("worst", Over::Worst),
     ("pooled", Over::Pooled),
 ];
 /// The kernel's CPU masks end here.
-const LAST_CPU: i64 = 1023;
+pub(crate) const LAST_CPU: i64 = 1023;
 
 /// `[objective]`, before endpoints and baseline are known.
 pub(crate) struct Goal {
     pub(crate) minimize: Metric,
     pub(crate) over: Over,
     pub(crate) max_error_rate: Share,
+    pub(crate) max_latency: Vec<Slowest>,
     pub(crate) accept: Accept,
     pub(crate) min_effect: Share,
+}
+
+/// `max_p95` or `max_p99`, before the endpoints are known.
+pub(crate) struct Slowest {
+    quantile: Quantile,
+    allowed: Allowed,
+}
+
+enum Allowed {
+    /// At every endpoint.
+    Everywhere(Duration),
+    /// At these, named at these places.
+    At(Vec<(String, Range<usize>, Duration)>),
 }
 
 /// `[objective]`.
@@ -61,6 +86,14 @@ pub(crate) fn read(root: &Table<'_>, faults: &mut Faults) -> Checked<Goal> {
     let max_error_rate = table
         .require("max_error_rate", "for example \"0.1%\"", faults)
         .and_then(|node| bounded_share(&node, Zero::Allowed, faults));
+    let limits = [("max_p95", Quantile::P95), ("max_p99", Quantile::P99)];
+    let max_latency = all(limits
+        .into_iter()
+        .filter_map(|(key, quantile)| Some((table.get(key)?, quantile)))
+        .map(|(node, quantile)| {
+            let allowed = allowed(&node, faults)?;
+            Ok(Slowest { quantile, allowed })
+        }));
     let accept = table
         .require("accept", "for example \"5%\"", faults)
         .and_then(|node| accept(&node, faults));
@@ -80,9 +113,66 @@ pub(crate) fn read(root: &Table<'_>, faults: &mut Faults) -> Checked<Goal> {
         minimize,
         over: over?,
         max_error_rate: max_error_rate?,
+        max_latency: max_latency?,
         accept,
         min_effect: min_effect?,
     })
+}
+
+/// A time for all endpoints, or a table with one for each that has a limit.
+fn allowed(node: &Node<'_>, faults: &mut Faults) -> Checked<Allowed> {
+    let positive = |node: &Node<'_>, faults: &mut Faults| {
+        let at_most = time(node, faults)?;
+        if at_most.is_zero() {
+            let message = format!("`{}` is above zero", node.key);
+            return Err(faults.add(node.fault(message, "no time")));
+        }
+        Ok(at_most)
+    };
+    if !node.value.is_table() {
+        return positive(node, faults).map(Allowed::Everywhere);
+    }
+    let table = node.table(format!("`{}`", node.key), None, faults)?;
+    let each = table.nodes.iter().map(|node| {
+        let at_most = positive(node, faults)?;
+        Ok((node.key.to_owned(), node.key_span.clone(), at_most))
+    });
+    all(each).map(Allowed::At)
+}
+
+/// The limits of all endpoints, in the order of the endpoints. Faults for names
+/// that no endpoint has.
+pub(crate) fn max_latency(
+    slowest: Vec<Slowest>,
+    endpoints: &[Endpoint],
+    faults: &mut Faults,
+) -> Checked<Vec<MaxLatency>> {
+    let names = || endpoints.iter().map(|endpoint| endpoint.name.as_str());
+    let each = slowest.into_iter().map(|Slowest { quantile, allowed }| {
+        let limit = |endpoint: &Endpoint, at_most| MaxLatency {
+            quantile,
+            endpoint: endpoint.name.clone(),
+            at_most,
+        };
+        let named = match allowed {
+            Allowed::Everywhere(at_most) => {
+                let everywhere = endpoints.iter().map(|one| limit(one, at_most));
+                return Ok(everywhere.collect::<Vec<_>>());
+            }
+            Allowed::At(named) => named,
+        };
+        all(named.into_iter().map(|(name, span, at_most)| {
+            let found = endpoints.iter().find(|one| one.name.as_str() == name);
+            found.map(|one| limit(one, at_most)).ok_or_else(|| {
+                let message = format!("no endpoint is called `{name}`");
+                let code = ErrorCode::GridUnknownKey;
+                let mut fault = GridFault::new(code, &span, message, "no such endpoint");
+                fault.hint = did_you_mean(&name, names());
+                faults.add(fault)
+            })
+        }))
+    });
+    Ok(all(each)?.concat())
 }
 
 /// Whether a share may be zero: no night resolves a difference of nothing.

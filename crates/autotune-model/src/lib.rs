@@ -31,7 +31,7 @@ pub use history::{Decision, DecisionKind, History, StopReason};
 pub use host::{CpuPlacement, CpuSet, HostFacts};
 pub use id::{ConfigId, Seed, VariantName};
 pub use load::{Arrivals, LoadShape, Users};
-pub use objective::{Accept, Metric, Objective, Over, Quantile};
+pub use objective::{Accept, MaxLatency, Metric, Objective, Over, Quantile};
 pub use profile::{Condition, ConfigFile, Fold, Param, ParamKind, Profile, Recycling, Test};
 pub use record::{
     Accounting, EndpointLoad, FailureClass, GeneratorRecord, GeneratorVerdict, LoadRecord,

@@ -17,6 +17,8 @@ pub struct Objective {
     pub over: Over,
     /// The largest error rate of each endpoint.
     pub max_error_rate: Option<Share>,
+    /// The slowest that quantiles may be, endpoint by endpoint.
+    pub max_latency: Vec<MaxLatency>,
     /// What the user gives for less memory.
     pub accept: Accept,
     /// Differences below this are not worth resolving.
@@ -27,6 +29,24 @@ pub struct Objective {
     pub baseline: Option<Configuration>,
     /// The parameter that counts worker processes, for "fewer workers".
     pub workers: Option<ParamName>,
+}
+
+/// A limit on a quantile of response time at one endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MaxLatency {
+    /// Which quantile.
+    pub quantile: Quantile,
+    /// Where.
+    pub endpoint: EndpointName,
+    /// The slowest that it may be.
+    pub at_most: Duration,
+}
+
+impl MaxLatency {
+    /// The key of the grid file: `max_p95`.
+    pub fn key(&self) -> String {
+        format!("max_{}", Metric::Latency(self.quantile))
+    }
 }
 
 /// What is minimised.

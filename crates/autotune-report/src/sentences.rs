@@ -6,7 +6,9 @@ pub(crate) mod notes;
 
 use std::collections::BTreeMap;
 
-use autotune_analysis::{ConfigAnalysis, Feasibility, LimitState, Reason, VerdictWord};
+use autotune_analysis::{
+    ConfigAnalysis, Feasibility, LimitCheck, LimitFigures, LimitState, Reason, VerdictWord,
+};
 
 use crate::conditions::{circumstances, objective};
 use crate::format::{count, list, one_line, percent_at_most, time_us};
@@ -235,26 +237,57 @@ pub(crate) fn failures(config: &ConfigAnalysis) -> String {
     parts.join(", ")
 }
 
-/// The names of the limits with a state at every endpoint, in words.
+/// What is known of each limit, in words.
 pub(crate) fn limit_sentence(config: &ConfigAnalysis) -> Option<String> {
-    let limits = &config.limits;
-    let first = limits.first()?;
+    let mut texts: Vec<String> = Vec::new();
+    for check in &config.limits {
+        let text = limit_text(check);
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    let sentences = texts.iter().filter_map(|text| one_limit(config, text));
+    let sentences: Vec<String> = sentences.collect();
+    (!sentences.is_empty()).then(|| sentences.join(" "))
+}
+
+/// `max_p95 of 200 ms`.
+fn limit_text(check: &LimitCheck) -> String {
+    let at_most = match check.figures {
+        LimitFigures::Share { at_most, .. } => crate::format::percent_exactly(at_most * 100.0),
+        LimitFigures::Time { at_most_us, .. } => time_us(at_most_us),
+    };
+    format!("{} of {at_most}", check.limit)
+}
+
+/// Where this limit is shown to hold, and where that is open.
+fn one_limit(config: &ConfigAnalysis, limit: &str) -> Option<String> {
+    let own = || {
+        config
+            .limits
+            .iter()
+            .filter(|check| limit_text(check) == limit)
+    };
     let at = |state: LimitState| {
-        let names = limits.iter().filter(|check| check.state == state);
+        let names = own().filter(|check| check.state == state);
         names
             .map(|check| check.endpoint.as_str())
             .collect::<Vec<_>>()
     };
     let (shown, unsure) = (at(LimitState::Shown), at(LimitState::NotShownBroken));
-    let limit = format!(
-        "{} of {}",
-        first.limit,
-        crate::format::percent_exactly(first.at_most * 100.0)
-    );
+    let everywhere = own().count() == config.endpoints.len();
+    let place = |names: &[&str], all: &str| match everywhere {
+        true => all.to_owned(),
+        false => list(names),
+    };
     Some(match (shown.is_empty(), unsure.is_empty()) {
-        (false, true) => format!("{limit} is shown to hold at every endpoint."),
+        (false, true) => format!(
+            "{limit} is shown to hold at {}.",
+            place(&shown, "every endpoint")
+        ),
         (true, false) => format!(
-            "{limit} is not shown broken at any endpoint; too few requests to show that it holds."
+            "{limit} is not shown broken at {}; too little was measured to show that it holds.",
+            place(&unsure, "any endpoint")
         ),
         (false, false) => format!(
             "{limit} is shown to hold at {}, and not shown broken at {}.",

@@ -330,6 +330,7 @@ fn objective() -> Objective {
         minimize: Metric::Latency(Quantile::P95),
         over: Over::Geomean,
         max_error_rate: Some(Share::new(0.01).unwrap()),
+        max_latency: Vec::new(),
         accept: Accept {
             relative: Some(Share::new(0.10).unwrap()),
             absolute: None,

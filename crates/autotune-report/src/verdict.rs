@@ -7,6 +7,7 @@ mod configuration;
 
 use std::collections::BTreeMap;
 
+use autotune_model::MaxLatency;
 use serde::{Serialize, Serializer};
 
 use crate::conditions;
@@ -85,6 +86,14 @@ struct ObjectiveRecord {
     accept_us: Option<f64>,
     min_effect_pct: f64,
     max_error_rate_pct: Option<f64>,
+    max_latency: Vec<MaxLatencyRecord>,
+}
+
+#[derive(Serialize)]
+struct MaxLatencyRecord {
+    limit: String,
+    endpoint: String,
+    at_most_us: f64,
 }
 
 #[derive(Serialize)]
@@ -211,6 +220,15 @@ fn objective(study: &Study<'_>) -> ObjectiveRecord {
             .map(|time| time.as_secs_f64() * 1e6),
         min_effect_pct: objective.min_effect.percent(),
         max_error_rate_pct: objective.max_error_rate.map(|share| share.percent()),
+        max_latency: objective.max_latency.iter().map(max_latency).collect(),
+    }
+}
+
+fn max_latency(limit: &MaxLatency) -> MaxLatencyRecord {
+    MaxLatencyRecord {
+        limit: limit.key(),
+        endpoint: limit.endpoint.to_string(),
+        at_most_us: limit.at_most.as_secs_f64() * 1e6,
     }
 }
 

@@ -157,6 +157,10 @@ fn feed_objective(feed: &mut Feed, objective: &Objective) {
     for text in texts {
         feed.texts(text.as_deref());
     }
+    for limit in &objective.max_latency {
+        let at_most = limit.at_most.as_nanos().to_string();
+        feed.texts([&limit.key(), limit.endpoint.as_str(), &at_most]);
+    }
     let baseline = objective.baseline.as_ref().map(Configuration::id);
     feed.texts(baseline.map(|id| id.to_string()).as_deref());
 }

@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use autotune_model::{
-    Bytes, ConfigId, Configuration, Decision, EndpointLoad, Outcome, TrialRecord,
+    Bytes, ConfigId, Configuration, Decision, EndpointLoad, EndpointName, MaxLatency, Outcome,
+    Quantile, TrialRecord,
 };
 
 use super::*;
+use crate::outcome::{LimitCheck, LimitFigures, LimitState};
 use crate::testing::{configurations, history, objective, sent, trial};
 
 /// Both endpoints with so long an answer, microseconds.
@@ -67,6 +69,56 @@ fn only_failed_requests_make_a_missing_statistic_a_failure() {
     );
     assert_eq!((lost.launches.no_statistic, lost.launches.failed()), (0, 3));
     assert!(matches!(lost.feasibility, Feasibility::Infeasible(_)));
+}
+
+/// What three launches with these p95s at `b` say of a limit of 100 ms; 0 stands
+/// for one that did not attain it.
+fn limit_at_b(p95s_us: [u64; 3]) -> LimitCheck {
+    let all = configurations(1);
+    let mut limited = objective();
+    limited.max_error_rate = None;
+    limited.max_latency = vec![MaxLatency {
+        quantile: Quantile::P95,
+        endpoint: EndpointName::new("b"),
+        at_most: Duration::from_millis(100),
+    }];
+    let trials = (0..).zip(p95s_us).map(|(block, us)| {
+        let b = match us {
+            0 => sent("b", 20_000, [900, 100]),
+            us => sent("b", us, [1000, 0]),
+        };
+        trial(&all[0], block, vec![sent("a", 20_000, [1000, 0]), b])
+    });
+    let analysis = analyse(&history(trials.collect()), &limited);
+    let found = of(&analysis, &all[0]);
+    assert_eq!(found.limits.len(), 1);
+    let is_infeasible = matches!(&found.feasibility, Feasibility::Infeasible(reasons)
+        if reasons.iter().any(|reason| reason.starts_with("max_p95 at b: ")));
+    assert_eq!(is_infeasible, found.limits[0].state == LimitState::Broken);
+    found.limits[0].clone()
+}
+
+#[test]
+fn a_limit_on_a_quantile_is_judged_by_the_launches() {
+    let state = |p95s| limit_at_b(p95s).state;
+    assert_eq!(state([80_000, 82_000, 81_000]), LimitState::Shown);
+    assert_eq!(state([120_000, 125_000, 122_000]), LimitState::Broken);
+    // As far apart as these, three launches cannot tell.
+    assert_eq!(state([60_000, 90_000, 120_000]), LimitState::NotShownBroken);
+    // Slower than any limit in one launch: nothing is shown to hold.
+    assert_eq!(state([80_000, 82_000, 0]), LimitState::NotShownBroken);
+    assert_eq!(state([0, 0, 0]), LimitState::Broken);
+    let LimitFigures::Time {
+        at_most_us,
+        seen_us,
+        upper_us,
+    } = limit_at_b([80_000, 80_000, 80_000]).figures
+    else {
+        panic!("a time");
+    };
+    assert_eq!(at_most_us, 100_000.0);
+    let near = |value: Option<f64>| value.is_some_and(|us| (us / 80_000.0 - 1.0).abs() < 2e-3);
+    assert!(near(seen_us) && near(upper_us), "{seen_us:?} {upper_us:?}");
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use autotune_analysis::{
-    Drift, Estimate, Exploratory, Feasibility, LimitState, MemoryGrowth, Reason,
+    Drift, Estimate, Exploratory, Feasibility, LimitCheck, LimitFigures, LimitState, MemoryGrowth,
+    Reason,
 };
 use autotune_model::{
-    Accept, ConfigId, CpuSet, ErrorCode, LoadShape, MemorySource, Metric, Over, Share, Users,
+    Accept, ConfigId, CpuSet, EndpointName, ErrorCode, LoadShape, MemorySource, Metric, Over,
+    Share, Users,
 };
 
 use super::*;
@@ -138,10 +140,13 @@ fn a_small_limit_is_not_rounded_away() {
     check_note(
         |fixture| {
             for config in &mut fixture.analysis.configurations {
-                config
-                    .limits
-                    .iter_mut()
-                    .for_each(|limit| limit.at_most = 0.0005);
+                for limit in &mut config.limits {
+                    limit.figures = LimitFigures::Share {
+                        at_most: 0.0005,
+                        seen: 0.0,
+                        upper: 0.0004,
+                    };
+                }
             }
         },
         "max_error_rate of 0.05 % is shown to hold at every endpoint.",
@@ -318,6 +323,38 @@ fn limits_that_are_not_shown_are_called_so() {
         },
         "max_error_rate of 1 % is shown to hold at notes, slow and leaky, and not shown broken at \
          report.",
+    );
+}
+
+#[test]
+fn each_limit_is_spoken_of_by_itself() {
+    let slowest = |endpoint: &str, at_most_us, state| LimitCheck {
+        limit: "max_p95".to_owned(),
+        endpoint: EndpointName::new(endpoint),
+        figures: LimitFigures::Time {
+            at_most_us,
+            seen_us: Some(1_000.0),
+            upper_us: None,
+        },
+        state,
+    };
+    check_note(
+        |fixture| {
+            for config in &mut fixture.analysis.configurations {
+                config
+                    .limits
+                    .push(slowest("notes", 20_000.0, LimitState::Shown));
+                config
+                    .limits
+                    .push(slowest("slow", 20_000.0, LimitState::Shown));
+                config
+                    .limits
+                    .push(slowest("report", 2e6, LimitState::NotShownBroken));
+            }
+        },
+        "max_error_rate of 1 % is shown to hold at every endpoint. max_p95 of 20.0 ms is shown to \
+         hold at notes and slow. max_p95 of 2.00 s is not shown broken at report; too little was \
+         measured to show that it holds.",
     );
 }
 

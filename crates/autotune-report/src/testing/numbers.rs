@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use autotune_analysis::{
-    ConfigAnalysis, EndpointEstimate, Estimate, Feasibility, Launches, LimitCheck, LimitState,
-    MemoryGrowth,
+    ConfigAnalysis, EndpointEstimate, Estimate, Feasibility, Launches, LimitCheck, LimitFigures,
+    LimitState, MemoryGrowth,
 };
 use autotune_model::{EndpointName, History};
 
@@ -103,9 +103,11 @@ fn limits(failed: bool) -> Vec<LimitCheck> {
     let check = |(name, _): (&str, f64)| LimitCheck {
         limit: "max_error_rate".to_owned(),
         endpoint: EndpointName::new(name),
-        at_most: 0.01,
-        seen: if failed { 0.11 } else { 0.0 },
-        upper: if failed { 0.12 } else { 0.0011 },
+        figures: LimitFigures::Share {
+            at_most: 0.01,
+            seen: if failed { 0.11 } else { 0.0 },
+            upper: if failed { 0.12 } else { 0.0011 },
+        },
         state: if failed {
             LimitState::Broken
         } else {

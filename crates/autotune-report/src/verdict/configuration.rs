@@ -1,8 +1,8 @@
 //! The configurations in `verdict.json`, with all their estimates.
 
 use autotune_analysis::{
-    ConfigAnalysis, EndpointEstimate, Estimate, Feasibility, Launches, LimitCheck, LimitState,
-    Standing,
+    ConfigAnalysis, EndpointEstimate, Estimate, Feasibility, Launches, LimitCheck, LimitFigures,
+    LimitState, Standing,
 };
 use autotune_model::Value;
 use serde::{Serialize, Serializer};
@@ -77,15 +77,29 @@ struct EndpointRecord<'a> {
     not_completed: u64,
 }
 
-/// A limit at an endpoint; `at_most`, `seen` and `upper` are shares.
+/// A limit at an endpoint; what has no unit in its name is a share.
 #[derive(Serialize)]
 pub(super) struct LimitRecord<'a> {
     limit: &'a str,
     endpoint: &'a str,
-    at_most: f64,
-    seen: f64,
-    upper: f64,
+    #[serde(flatten)]
+    figures: FiguresRecord,
     state: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum FiguresRecord {
+    Share {
+        at_most: f64,
+        seen: f64,
+        upper: f64,
+    },
+    Time {
+        at_most_us: f64,
+        seen_us: Option<f64>,
+        upper_us: Option<f64>,
+    },
 }
 
 /// Parameters as an object in the order of the label.
@@ -198,9 +212,26 @@ fn limit(check: &LimitCheck) -> LimitRecord<'_> {
     LimitRecord {
         limit: &check.limit,
         endpoint: check.endpoint.as_str(),
-        at_most: check.at_most,
-        seen: check.seen,
-        upper: check.upper,
+        figures: match check.figures {
+            LimitFigures::Share {
+                at_most,
+                seen,
+                upper,
+            } => FiguresRecord::Share {
+                at_most,
+                seen,
+                upper,
+            },
+            LimitFigures::Time {
+                at_most_us,
+                seen_us,
+                upper_us,
+            } => FiguresRecord::Time {
+                at_most_us,
+                seen_us,
+                upper_us,
+            },
+        },
         state: match check.state {
             LimitState::Shown => "shown",
             LimitState::NotShownBroken => "not_shown_broken",

@@ -41,6 +41,7 @@ pub(crate) fn objective() -> Objective {
         minimize: Metric::Latency(Quantile::P95),
         over: Over::Geomean,
         max_error_rate: Some(share(0.01)),
+        max_latency: Vec::new(),
         accept: Accept {
             relative: Some(share(0.05)),
             absolute: None,
