@@ -14,6 +14,8 @@ fn help_is_as_committed() {
         ("sweep", &["sweep", "--help"]),
         ("trial", &["trial", "--help"]),
         ("report", &["report", "--help"]),
+        ("explain", &["explain", "--help"]),
+        ("schema", &["schema", "--help"]),
     ] {
         let done = place.run(words);
         done.assert_code(0);
@@ -24,6 +26,20 @@ fn help_is_as_committed() {
         }
         assert_eq!(done.stdout, read(&path), "`autotune {}`", words.join(" "));
     }
+}
+
+/// For editors that read the file from the source; renewed as the help is.
+#[test]
+fn the_schema_is_as_shipped() {
+    let done = Place::new().run(&["schema"]);
+    done.assert_code(0);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/grid-file.schema.json");
+    if std::env::var_os("RENEW_HELP").is_some() {
+        std::fs::write(&path, &done.stdout).expect("written");
+    }
+    let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+    // The order of keys is the library's.
+    assert_eq!(parsed(&done.stdout), parsed(&read(&path)));
 }
 
 #[test]

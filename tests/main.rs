@@ -14,6 +14,7 @@ mod help;
 mod killed;
 mod place;
 mod processes;
+mod reference;
 mod secrets;
 mod study;
 mod sweep;

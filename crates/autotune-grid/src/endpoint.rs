@@ -10,13 +10,13 @@ use crate::message;
 use crate::template;
 use crate::tree::{Keys, Node, Table, all};
 
-const KEYS: Keys<'_> = Keys {
+pub(crate) const KEYS: Keys<'_> = Keys {
     known: &[
         "name", "method", "path", "headers", "body", "weight", "expect",
     ],
     planned: &[],
 };
-const EXPECT_KEYS: Keys<'_> = Keys {
+pub(crate) const EXPECT_KEYS: Keys<'_> = Keys {
     known: &["status", "contains"],
     planned: &[],
 };

@@ -10,7 +10,7 @@ use crate::fault::{Checked, Faults, GridFault};
 use crate::template::{Filled, Holed};
 use crate::tree::{Keys, Node, Table, all};
 
-const FROM_ENV_KEYS: Keys<'_> = Keys {
+pub(crate) const FROM_ENV_KEYS: Keys<'_> = Keys {
     known: &["from_env", "secret"],
     planned: &[],
 };

@@ -30,6 +30,7 @@ mod expand;
 mod grid;
 
 mod file;
+mod schema;
 mod spelling;
 
 pub use constraint::DroppedCell;
@@ -38,6 +39,7 @@ pub use expand::FoldedCell;
 pub use fault::GridFault;
 pub use file::{GridFile, HostRequest, Places, VariantPlaces, read};
 pub use grid::{MAX_CELLS, Space};
+pub use schema::schema;
 pub use spelling::{ConfigTextError, parse_configuration};
 
 #[cfg(test)]

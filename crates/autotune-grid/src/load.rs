@@ -6,15 +6,15 @@ use crate::fault::{Checked, Faults, GridFault};
 use crate::scalar;
 use crate::tree::{Keys, Node, Table, not_supported, quoted};
 
-const KEYS: Keys<'_> = Keys {
+pub(crate) const KEYS: Keys<'_> = Keys {
     known: &["connections", "open", "closed"],
     planned: &["groups"],
 };
-const OPEN_KEYS: Keys<'_> = Keys {
+pub(crate) const OPEN_KEYS: Keys<'_> = Keys {
     known: &["rate", "arrivals"],
     planned: &["surge", "steps", "ramp", "groups"],
 };
-const CLOSED_KEYS: Keys<'_> = Keys {
+pub(crate) const CLOSED_KEYS: Keys<'_> = Keys {
     known: &["users", "think"],
     planned: &["every", "loops", "steps", "ramp", "groups"],
 };

@@ -16,7 +16,7 @@ use crate::template::{self, Filled, Holed};
 use crate::tree::{Keys, Node, Table, all};
 
 /// Of a server that the profile knows how to start.
-const PROFILE_KEYS: Keys<'_> = Keys {
+pub(crate) const PROFILE_KEYS: Keys<'_> = Keys {
     known: &[
         "profile",
         "app",
@@ -31,7 +31,7 @@ const PROFILE_KEYS: Keys<'_> = Keys {
     planned: &["before_trial", "after_trial"],
 };
 /// Of a server that the grid file says how to start.
-const COMMAND_KEYS: Keys<'_> = Keys {
+pub(crate) const COMMAND_KEYS: Keys<'_> = Keys {
     known: &[
         "profile",
         "command",
@@ -48,7 +48,7 @@ const COMMAND_KEYS: Keys<'_> = Keys {
     planned: &["before_trial", "after_trial"],
 };
 /// Signals that end a server gracefully; KILL is ours when it does not.
-const SIGNALS: [&str; 6] = ["TERM", "INT", "QUIT", "HUP", "USR1", "USR2"];
+pub(crate) const SIGNALS: [&str; 6] = ["TERM", "INT", "QUIT", "HUP", "USR1", "USR2"];
 
 /// A variant as read, with what later checks need.
 pub(crate) struct Server<'a, 'p> {

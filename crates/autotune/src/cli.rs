@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{report, sweep, trial};
+use crate::commands::{explain, report, schema, sweep, trial};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::terminal;
@@ -27,6 +27,8 @@ enum Command {
     Sweep(sweep::Args),
     Trial(trial::Args),
     Report(report::Args),
+    Explain(explain::Args),
+    Schema(schema::Args),
 }
 
 /// Runs the program.
@@ -73,6 +75,8 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
             Command::Sweep(args) => sweep::run(args).await,
             Command::Trial(args) => trial::run(args).await,
             Command::Report(args) => report::run(&args),
+            Command::Explain(args) => explain::run(&args),
+            Command::Schema(args) => schema::run(&args),
         }
     })
 }

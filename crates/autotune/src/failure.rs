@@ -95,6 +95,9 @@ impl Failure {
                 let count = faults.len();
                 let noun = if count == 1 { "fault" } else { "faults" };
                 terminal::say(&format!("{count} {noun} in {files}; nothing was started"));
+                if let Some(fault) = faults.first() {
+                    terminal::say(&format!("`autotune explain {}` says more", fault.code));
+                }
             }
             Self::Other {
                 code,

@@ -4,7 +4,7 @@
 use super::*;
 
 #[derive(Debug, Default)]
-struct Case<'c> {
+pub(super) struct Case<'c> {
     head: &'c str,
     from: Vec<&'c str>,
     to: Vec<&'c str>,
@@ -12,7 +12,7 @@ struct Case<'c> {
     words: Vec<&'c str>,
 }
 
-fn cases(text: &str) -> Vec<Case<'_>> {
+pub(super) fn cases(text: &str) -> Vec<Case<'_>> {
     let mut cases: Vec<Case<'_>> = Vec::new();
     for line in text
         .lines()
@@ -34,7 +34,8 @@ fn cases(text: &str) -> Vec<Case<'_>> {
     cases
 }
 
-fn check(case: &Case<'_>) {
+/// The broken text and the code of its fault.
+pub(super) fn edit<'c>(case: &Case<'c>) -> (String, &'c str) {
     let (whole, code) = case.head.split_once(' ').unwrap_or_default();
     let whole = match whole {
         "full" => FULL,
@@ -42,7 +43,12 @@ fn check(case: &Case<'_>) {
         "least" => LEAST,
         _ => panic!("no such grid file: {case:#?}"),
     };
-    let broken = edited(whole, &case.from.join("\n"), &case.to.join("\n"));
+    let text = edited(whole, &case.from.join("\n"), &case.to.join("\n"));
+    (text, code)
+}
+
+fn check(case: &Case<'_>) {
+    let (broken, code) = edit(case);
     let faults = read_text(&broken).expect_err(&format!("{case:#?}"));
     let shown = format!("{case:#?}\n{faults:#?}");
     assert_eq!(faults.len(), 1, "{shown}");

@@ -219,6 +219,26 @@ fn the_default_of_a_value_from_the_environment() {
 }
 
 #[test]
+fn limits_on_response_times_arrive_at_their_endpoints() {
+    let keys = "min_effect = \"3%\"\nmax_p95 = \"200ms\"\nmax_p99 = { home = \"1s\" }";
+    let file = good(&edited(FULL, "min_effect = \"3%\"", keys));
+    let found: Vec<_> = file.objective.max_latency.iter().collect();
+    let expected = [
+        (Quantile::P95, "report", 200),
+        (Quantile::P95, "home", 200),
+        (Quantile::P99, "home", 1000),
+    ];
+    assert_eq!(found.len(), expected.len());
+    for (limit, (quantile, endpoint, ms)) in found.into_iter().zip(expected) {
+        assert_eq!(
+            (limit.quantile, limit.endpoint.as_str()),
+            (quantile, endpoint)
+        );
+        assert_eq!(limit.at_most, Duration::from_millis(ms));
+    }
+}
+
+#[test]
 fn method_headers_and_body_arrive() {
     let keys = "path = \"/\"\nmethod = \"PATCH\"\nbody = '{\"a\": 1}'\n\
                 headers = { Content-Type = \"application/json\", \

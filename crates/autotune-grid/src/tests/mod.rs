@@ -4,6 +4,7 @@ mod broken;
 mod computed;
 mod good;
 mod properties;
+mod schema;
 mod spelling;
 
 use std::path::Path;
@@ -105,7 +106,7 @@ path = "/"
 users = 1
 "#;
 
-fn profiles() -> Vec<Profile> {
+pub(crate) fn profiles() -> Vec<Profile> {
     vec![gunicorn(), command()]
 }
 

@@ -116,11 +116,14 @@ proptest! {
             let end = text.ceil_char_boundary((start + length).min(text.len()));
             text.replace_range(start..end, &insert);
         }
-        if let Err(faults) = read_text(&text) {
-            prop_assert!(!faults.is_empty());
-            for fault in faults {
-                prop_assert!(text.get(fault.span.clone()).is_some(), "{:?}", fault);
-                prop_assert!(!fault.message.ends_with('.') && !fault.label.is_empty());
+        match read_text(&text) {
+            Ok(_) => prop_assert_eq!(schema::objections(&text), Vec::<String>::new(), "{}", text),
+            Err(faults) => {
+                prop_assert!(!faults.is_empty());
+                for fault in faults {
+                    prop_assert!(text.get(fault.span.clone()).is_some(), "{:?}", fault);
+                    prop_assert!(!fault.message.ends_with('.') && !fault.label.is_empty());
+                }
             }
         }
     }

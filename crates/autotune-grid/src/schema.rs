@@ -1,0 +1,508 @@
+//! The grid file as a JSON Schema (draft-07), for editors: what may stand where,
+//! of which kind. What only the whole file can tell (whether a name is used, a
+//! folder is there, an expression can be computed) is left to `file`.
+//!
+//! The keys come from the readers themselves, so that none can be forgotten; a
+//! test holds the schema against the reader from both sides.
+
+use autotune_model::{Method, Param, ParamKind, Profile};
+use serde_json::{Map, Value, json};
+
+use crate::defaults::DEFAULTS;
+use crate::tree::Keys;
+use crate::{constraint, endpoint, environment, file, goal, load, server};
+
+const PERCENT: &str = r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$";
+const DURATION: &str = r"^\s*([0-9]+(\.[0-9]+)?\s*(d|h|m|s|ms|us)\s*)+$";
+/// A range, or a text with a hole.
+const COMPUTED: &str = r"\{\{|^\s*-?[0-9]+\s*\.\.\s*=\s*-?[0-9]+\s*(step\s*0*[1-9][0-9]*\s*)?$";
+const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$";
+/// What can stand in a request line; nothing from `#` on is ever sent.
+const PATH: &str = r"^/[!-\x22$-~]*$";
+/// The name of a header (RFC 9110, section 5.6.2).
+const TOKEN: &str = "^[!#$%&'*+.^_`|~A-Za-z0-9-]+$";
+const DOTTED: &str = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+$";
+
+/// The schema for servers of these profiles.
+pub fn schema(profiles: &[Profile]) -> Value {
+    let mut root = object(
+        &file::KEYS,
+        &["name", "server", "grid", "endpoint", "load"],
+        |key| {
+            Some(match key {
+                "name" => described(
+                    json!({ "type": "string", "pattern": NAME }),
+                    "Names the study: its results go to results/NAME.",
+                ),
+                "server" => servers(profiles),
+                "grid" => grid_of_any(),
+                "baseline" => baseline_of_any(),
+                "endpoint" => json!({
+                    "type": "array", "minItems": 1, "items": endpoint_schema(),
+                    "description": "What is asked of the app. An answer that is not as expected counts as failed.",
+                }),
+                "load" => load_schema(),
+                "objective" => objective(),
+                "host" => host(),
+                "budget" => object(&goal::BUDGET_KEYS, &[], |key| {
+                    (key == "time").then(|| {
+                        described(
+                            duration(),
+                            "How long trials may take in all, such as \"8h\".",
+                        )
+                    })
+                }),
+                _ => return None,
+            })
+        },
+    );
+    if let Value::Object(members) = &mut root {
+        members.insert(
+            "$schema".to_owned(),
+            "http://json-schema.org/draft-07/schema#".into(),
+        );
+        members.insert("title".to_owned(), "Grid file of autotune".into());
+        members.insert(
+            "allOf".to_owned(),
+            profiles.iter().filter_map(strict).collect(),
+        );
+    }
+    root
+}
+
+/// Where all servers have this profile, its parameters are all that there are.
+fn strict(profile: &Profile) -> Option<Value> {
+    if profile.takes_any_param() {
+        return None;
+    }
+    let all_have_it = json!({
+        "properties": { "server": {
+            "additionalProperties": {
+                "properties": { "profile": { "const": profile.name } },
+                "required": ["profile"],
+            },
+        } },
+        "required": ["server"],
+    });
+    let named = |shape: fn(&Param) -> Value| -> Map<String, Value> {
+        let params = profile.params.iter();
+        params
+            .map(|param| (param.name.to_string(), shape(param)))
+            .collect()
+    };
+    let mut grid = named(|param| axis(&value_of(&param.kind)));
+    grid.insert("server".to_owned(), json!(true));
+    grid.insert(constraint::KEY.to_owned(), json!(true));
+    let mut baseline = named(|param| value_of(&param.kind));
+    baseline.insert("server".to_owned(), json!(true));
+    Some(json!({
+        "if": all_have_it,
+        "then": { "properties": {
+            "grid": { "properties": grid, "additionalProperties": false },
+            "baseline": { "properties": baseline, "additionalProperties": false },
+        } },
+    }))
+}
+
+fn servers(profiles: &[Profile]) -> Value {
+    let names: Vec<&str> = profiles
+        .iter()
+        .map(|profile| profile.name.as_str())
+        .collect();
+    let of_command = object(&server::COMMAND_KEYS, &["profile", "command"], |key| {
+        server_key(key, &names)
+    });
+    let of_profile = object(&server::PROFILE_KEYS, &["profile", "app"], |key| {
+        server_key(key, &names)
+    });
+    json!({
+        "type": "object",
+        "minProperties": 1,
+        "patternProperties": { NAME: {
+            "type": "object",
+            "if": { "properties": { "profile": { "const": "command" } }, "required": ["profile"] },
+            "then": of_command,
+            "else": of_profile,
+        } },
+        "additionalProperties": false,
+        "description": "Servers with their app, [server.NAME]; [grid] is for the first one unless it lists others.",
+    })
+}
+
+fn server_key(key: &str, profiles: &[&str]) -> Option<Value> {
+    let (shape, text) = match key {
+        "profile" => (
+            json!({ "enum": profiles }),
+            "What kind of server it is; \"command\" for any that has no profile.",
+        ),
+        "app" => (
+            filled(),
+            "What the server is told to serve: module:variable.",
+        ),
+        "command" => (
+            json!({ "anyOf": [filled(), { "type": "array", "minItems": 1, "items": text() }] }),
+            "The whole command, with {{ port }}, {{ host }} and every key of [grid] as a hole.",
+        ),
+        "ready" => (
+            json!({ "type": "string", "pattern": PATH }),
+            "The path that answers with success once the server is ready; the first endpoint where it is left out.",
+        ),
+        "stop" => (
+            json!({ "enum": server::SIGNALS }),
+            "The signal that ends the server gracefully.",
+        ),
+        "dir" => (
+            filled(),
+            "The server's working directory, relative to the grid file. Nothing is written there.",
+        ),
+        "setup" => (
+            json!({ "type": "array", "items": filled() }),
+            "Commands that build what the server needs, run once and again when they or the files that they name change.",
+        ),
+        "bin" => (filled(), "The folder of the server's program."),
+        "args" => (
+            json!({ "type": "array", "items": text() }),
+            "Further arguments of the server.",
+        ),
+        "env" => (
+            json!({ "type": "object", "propertyNames": { "pattern": "^[^=]+$" }, "additionalProperties": given_or_taken() }),
+            "Environment variables of the server.",
+        ),
+        "fixture" => (
+            filled(),
+            "A folder that is copied into {{ run }} before each trial.",
+        ),
+        "may_reach" => (
+            json!({ "type": "array", "items": filled() }),
+            "Addresses beyond this machine that the app may connect to.",
+        ),
+        _ => return None,
+    };
+    Some(with_default(described(shape, text), &["server", key]))
+}
+
+/// Any value that some parameter or variable takes.
+fn any_value() -> Value {
+    json!({ "type": ["string", "integer", "boolean"] })
+}
+
+fn grid_of_any() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "server": { "type": "array", "minItems": 1, "uniqueItems": true, "items": text(), "description": "The servers that the grid is for." },
+            constraint::KEY: { "type": "array", "minItems": 1, "items": filled(), "description": "Conditions that every configuration meets, such as \"workers * threads <= 64\"." },
+        },
+        "additionalProperties": axis(&any_value()),
+        "description": "The settings to try: every combination of these values. A value may be a range, \"1..=8\" or \"1..=9 step 2\", or computed, \"{{ cores * 2 + 1 }}\".",
+    })
+}
+
+fn baseline_of_any() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "server": text() },
+        "additionalProperties": any_value(),
+        "description": "What runs today; measured too.",
+    })
+}
+
+/// One value, or a list of them.
+fn axis(value: &Value) -> Value {
+    json!({ "anyOf": [value, { "type": "array", "minItems": 1, "items": value }] })
+}
+
+fn value_of(kind: &ParamKind) -> Value {
+    match kind {
+        ParamKind::Int { min, max } => json!({ "anyOf": [
+            { "type": "integer", "minimum": min, "maximum": max },
+            { "type": "string", "pattern": COMPUTED },
+        ] }),
+        ParamKind::Switch => json!({ "type": "boolean" }),
+        ParamKind::Word { known, open: false } => json!({ "enum": known }),
+        ParamKind::Word { known, open: true } => json!({ "anyOf": [
+            { "enum": known },
+            { "type": "string", "pattern": DOTTED },
+        ] }),
+    }
+}
+
+fn endpoint_schema() -> Value {
+    let methods = Method::ALL.map(Method::as_str);
+    let mut schema = object(&endpoint::KEYS, &["name", "path"], |key| {
+        let (shape, words) = match key {
+            "name" => (
+                json!({ "type": "string", "minLength": 1, "maxLength": 64 }),
+                "Names it in tables; no two are the same.",
+            ),
+            "method" => (
+                json!({ "enum": methods }),
+                "How it is asked. POST and PATCH are never sent twice.",
+            ),
+            "path" => (
+                json!({ "type": "string", "pattern": PATH }),
+                "Path and query.",
+            ),
+            "headers" => (
+                json!({ "type": "object", "propertyNames": { "pattern": TOKEN }, "additionalProperties": given_or_taken() }),
+                "Further headers.",
+            ),
+            "body" => (
+                given_or_taken(),
+                "What is sent with it; needs a Content-Type among the headers.",
+            ),
+            "weight" => (
+                json!({ "type": "number", "exclusiveMinimum": 0 }),
+                "Its share of the requests, and its weight in the objective.",
+            ),
+            "expect" => (expect(), "What makes an answer good."),
+            _ => return None,
+        };
+        Some(with_default(described(shape, words), &["endpoint", key]))
+    });
+    schema["dependencies"] = json!({ "body": ["method", "headers"] });
+    schema
+}
+
+fn expect() -> Value {
+    object(&endpoint::EXPECT_KEYS, &[], |key| {
+        let shape = match key {
+            "status" => {
+                json!({ "type": "array", "minItems": 1, "items": { "type": "integer", "minimum": 100, "maximum": 599 } })
+            }
+            "contains" => json!({ "type": "string", "minLength": 1 }),
+            _ => return None,
+        };
+        Some(with_default(shape, &["endpoint", "expect", key]))
+    })
+}
+
+fn load_schema() -> Value {
+    let mut schema = object(&load::KEYS, &[], |key| {
+        let (shape, words) = match key {
+            "connections" => (
+                json!({ "enum": ["keep-alive", "per-request"] }),
+                "Whether connections stay open, as behind a proxy with keep-alive.",
+            ),
+            "open" => (
+                object(&load::OPEN_KEYS, &["rate"], open_key),
+                "Requests arrive at a rate, however slow the answers.",
+            ),
+            "closed" => (
+                object(&load::CLOSED_KEYS, &["users"], closed_key),
+                "Users who wait for an answer before they ask again.",
+            ),
+            _ => return None,
+        };
+        Some(with_default(described(shape, words), &["load", key]))
+    });
+    schema["oneOf"] = json!([{ "required": ["open"] }, { "required": ["closed"] }]);
+    schema
+}
+
+fn open_key(key: &str) -> Option<Value> {
+    let (shape, words) = match key {
+        "rate" => (
+            json!({ "type": "number", "exclusiveMinimum": 0 }),
+            "Requests a second over all endpoints.",
+        ),
+        "arrivals" => (
+            json!({ "enum": ["poisson", "constant"] }),
+            "Independent of each other, or evenly spaced.",
+        ),
+        _ => return None,
+    };
+    Some(with_default(
+        described(shape, words),
+        &["load", "open", key],
+    ))
+}
+
+fn closed_key(key: &str) -> Option<Value> {
+    let (shape, words) = match key {
+        "users" => (
+            json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX }),
+            "How many, in total.",
+        ),
+        "think" => (duration(), "The pause of each user after an answer."),
+        _ => return None,
+    };
+    Some(with_default(
+        described(shape, words),
+        &["load", "closed", key],
+    ))
+}
+
+fn objective() -> Value {
+    let percent = || json!({ "type": "string", "pattern": PERCENT });
+    let either = || json!({ "anyOf": [percent(), duration()] });
+    object(&goal::OBJECTIVE_KEYS, &[], |key| {
+        let (shape, words) = match key {
+            "minimize" => (
+                json!({ "enum": goal::METRICS.map(|(name, _)| name) }),
+                "What shall be small: response time, memory or CPU time.",
+            ),
+            "over" => (
+                json!({ "enum": goal::COMBINATIONS.map(|(name, _)| name) }),
+                "How the endpoints become one number.",
+            ),
+            "max_error_rate" => (
+                percent(),
+                "The largest share of failed requests of each endpoint.",
+            ),
+            "max_p95" | "max_p99" => (
+                json!({ "anyOf": [duration(), { "type": "object", "additionalProperties": duration() }] }),
+                "The slowest that this percentile may be: a time, or one for each endpoint that has a limit.",
+            ),
+            "accept" => (
+                json!({ "anyOf": [either(), { "type": "array", "minItems": 1, "maxItems": 2, "items": either() }] }),
+                "What is given for less memory: a percentage, a time, or both in a list.",
+            ),
+            "min_effect" => (percent(), "Smaller differences are not worth resolving."),
+            _ => return None,
+        };
+        Some(with_default(described(shape, words), &["objective", key]))
+    })
+}
+
+fn host() -> Value {
+    object(&goal::HOST_KEYS, &[], |key| {
+        let cpus = || json!({ "type": "array", "minItems": 1, "items": { "type": "integer", "minimum": 0, "maximum": goal::LAST_CPU } });
+        let (shape, words) = match key {
+            "server_cpus" => (cpus(), "The CPUs of the server."),
+            "generator_cpus" => (cpus(), "The CPUs of the load generator."),
+            "keep_awake" => (
+                json!({ "type": "boolean" }),
+                "Whether the CPUs are kept out of their idle states meanwhile, where that is permitted.",
+            ),
+            _ => return None,
+        };
+        Some(with_default(described(shape, words), &["host", key]))
+    })
+}
+
+/// A text, or one out of the environment.
+fn given_or_taken() -> Value {
+    let taken = object(&environment::FROM_ENV_KEYS, &["from_env"], |key| {
+        Some(match key {
+            "from_env" => filled(),
+            "secret" => {
+                json!({ "type": "boolean", "default": false, "description": "Whether it must reach neither store, log nor report." })
+            }
+            _ => return None,
+        })
+    });
+    json!({ "anyOf": [text(), taken] })
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn filled() -> Value {
+    json!({ "type": "string", "pattern": r"\S" })
+}
+
+fn duration() -> Value {
+    json!({ "type": "string", "pattern": DURATION })
+}
+
+/// A table with these keys and no others.
+fn object(keys: &Keys<'_>, required: &[&str], shape: impl Fn(&str) -> Option<Value>) -> Value {
+    let known = keys.known.iter();
+    let properties: Map<String, Value> = known
+        .filter_map(|key| Some(((*key).to_owned(), shape(key)?)))
+        .collect();
+    json!({
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    })
+}
+
+fn described(mut shape: Value, words: &str) -> Value {
+    shape["description"] = words.into();
+    shape
+}
+
+/// With the value that a key has when it is left out.
+fn with_default(mut shape: Value, path: &[&str]) -> Value {
+    let defaults: toml::Table = DEFAULTS
+        .parse()
+        .expect("the embedded defaults are TOML: every test that reads a grid file reads them");
+    let mut found = Some(&toml::Value::Table(defaults)).cloned();
+    for key in path {
+        found = found.and_then(|table| table.get(*key).cloned());
+    }
+    // Tables have defaults of their own, key by key.
+    if let Some(value) = found.filter(|value| !value.is_table())
+        && let Ok(value) = serde_json::to_value(value)
+    {
+        shape["default"] = value;
+    }
+    shape
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Every table of keys with where it stands in the schema.
+    pub(crate) fn tables(schema: &Value) -> Vec<(&'static Keys<'static>, Value)> {
+        let at = |path: &str| {
+            schema
+                .pointer(path)
+                .cloned()
+                .unwrap_or_else(|| panic!("no {path}"))
+        };
+        let server = format!("/properties/server/patternProperties/{NAME}");
+        vec![
+            (&file::KEYS, at("/properties")),
+            (
+                &server::COMMAND_KEYS,
+                at(&format!("{server}/then/properties")),
+            ),
+            (
+                &server::PROFILE_KEYS,
+                at(&format!("{server}/else/properties")),
+            ),
+            (&endpoint::KEYS, at("/properties/endpoint/items/properties")),
+            (
+                &endpoint::EXPECT_KEYS,
+                at("/properties/endpoint/items/properties/expect/properties"),
+            ),
+            (&load::KEYS, at("/properties/load/properties")),
+            (
+                &load::OPEN_KEYS,
+                at("/properties/load/properties/open/properties"),
+            ),
+            (
+                &load::CLOSED_KEYS,
+                at("/properties/load/properties/closed/properties"),
+            ),
+            (
+                &goal::OBJECTIVE_KEYS,
+                at("/properties/objective/properties"),
+            ),
+            (&goal::HOST_KEYS, at("/properties/host/properties")),
+            (&goal::BUDGET_KEYS, at("/properties/budget/properties")),
+        ]
+    }
+
+    #[test]
+    fn every_key_that_is_read_is_described() {
+        let schema = schema(&crate::tests::profiles());
+        for (keys, properties) in tables(&schema) {
+            let mut known = keys.known.to_vec();
+            known.sort_unstable();
+            let found: Vec<&str> = properties
+                .as_object()
+                .unwrap()
+                .keys()
+                .map(String::as_str)
+                .collect();
+            assert_eq!(found, known);
+        }
+    }
+}

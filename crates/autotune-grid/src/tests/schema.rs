@@ -1,0 +1,89 @@
+//! The schema and the reader, held against each other from both sides: what the
+//! reader takes the schema takes, and what is wrong by shape both refuse.
+
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+
+use super::broken::{cases, edit};
+use super::*;
+
+static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
+    let schema = crate::schema(&profiles());
+    jsonschema::draft7::new(&schema).unwrap_or_else(|why| panic!("no schema: {why}"))
+});
+
+/// What the schema says against a text that is TOML. Numbers that no editor can
+/// hold are an objection, too.
+pub(super) fn objections(text: &str) -> Vec<String> {
+    let table: toml::Table = match text.parse() {
+        Ok(table) => table,
+        Err(why) => return vec![why.to_string()],
+    };
+    let value = serde_json::to_value(table).unwrap_or_else(|why| panic!("{why}\n{text}"));
+    let errors = SCHEMA.iter_errors(&value);
+    errors
+        .map(|error| format!("{} at {}", error, error.instance_path()))
+        .collect()
+}
+
+#[test]
+fn good_grid_files_are_taken() {
+    let quickstart = include_str!("../../../../grids/quickstart.toml");
+    for text in [FULL, COMMAND, LEAST, quickstart] {
+        assert_eq!(objections(text), Vec::<String>::new(), "{text}");
+    }
+}
+
+/// Unknown, planned and missing keys, and values of another kind. The words tell
+/// what no schema can know: what a name refers to, what an expression gives.
+#[test]
+fn what_is_wrong_by_shape_is_refused() {
+    let beyond = [
+        "is not a template",
+        "a template in",
+        "nothing is called",
+        "cannot be filled",
+        "cannot be computed",
+        "takes a whole number, this gives",
+        "takes one value in [baseline]",
+        "more than 10000 values",
+        "is empty: ",
+        "is not an expression",
+        "no parameter is called",
+        "neither true nor false",
+        "is not told where to listen",
+        "does not set",
+        "the body has no type",
+        "is not replaced by a home folder",
+        "is not closed",
+        "holds a zero byte",
+        "is no address, network or host",
+        "an endpoint's name has",
+        "holds a control character",
+        "is at most 100%",
+        "is above zero",
+        "no endpoint is called",
+        // Which server a grid is for, and what can be written in its labels.
+        "`server` cannot be",
+        "`threads` cannot be",
+        "unknown parameter `speed` in [baseline]",
+        "unknown parameter `a-b` in [grid]",
+        // The lower end of a range.
+        "`workers` cannot be `0`",
+    ];
+    let mut taken = Vec::new();
+    for case in cases(include_str!("broken.cases")) {
+        let (text, code) = edit(&case);
+        let by_shape = ["A0102", "A0103", "A0104", "A0105"].contains(&code);
+        if !by_shape || !objections(&text).is_empty() {
+            continue;
+        }
+        let faults = read_text(&text).expect_err("a broken grid file");
+        let message = &faults[0].message;
+        if !beyond.iter().any(|part| message.contains(part)) {
+            taken.push(format!("{code}: {message}"));
+        }
+    }
+    assert_eq!(taken, Vec::<String>::new());
+}

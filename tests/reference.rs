@@ -1,0 +1,187 @@
+//! `docs/grid-file.md`: every key of the grid file, written from the schema, so
+//! that it cannot say anything else than the reader does. Renewed as the help is.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::place::{Place, read};
+
+const INTRO: &str = "\
+# The grid file
+
+A grid file is TOML. It says which server with which app, which settings to try, under which load,
+and what is wanted. Start from a copy of `grids/quickstart.toml`; the least that it needs stands in
+the README. Unknown keys are refused, with their place and the likely spelling. Paths are relative
+to the grid file. Times are texts such as `\"500ms\"`, `\"10s\"`, `\"1h 30m\"`, shares are texts such as
+`\"5%\"`. Holes, `{{ … }}`, are filled at launch: `{{ cache }}` is a folder that is kept between
+sweeps, `{{ run }}` a fresh one for each trial, `{{ port }}` and `{{ host }}` where the server is to
+listen, `{{ cores }}` how many CPUs it gets.
+
+What stands here was written from the schema (`autotune schema`).
+";
+
+#[test]
+fn the_reference_of_the_grid_file_is_as_the_schema_says() {
+    let done = Place::new().run(&["schema"]);
+    done.assert_code(0);
+    let schema: Value = serde_json::from_str(&done.stdout).expect("JSON");
+    let text = reference(&schema);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/grid-file.md");
+    if std::env::var_os("RENEW_HELP").is_some() {
+        std::fs::write(&path, &text).expect("written");
+    }
+    assert_eq!(text, read(&path));
+}
+
+fn reference(schema: &Value) -> String {
+    let at = |path: &str| schema.pointer(path).unwrap_or_else(|| panic!("no {path}"));
+    let servers = at("/properties/server/patternProperties").as_object();
+    let server = servers
+        .and_then(|servers| servers.values().next())
+        .expect("one pattern");
+    let sections = [
+        ("At the top", at(""), ""),
+        (
+            "[server.NAME], with a profile such as `gunicorn`",
+            &server["else"],
+            "A name of letters, digits, `-` and `_`.",
+        ),
+        (
+            "[server.NAME], with `profile = \"command\"`",
+            &server["then"],
+            "For any server that can be started by a command.",
+        ),
+        (
+            "[grid]",
+            at("/properties/grid"),
+            "Besides these keys, the parameters of the server: for gunicorn those of the table below, for a command any name that the command uses. Each is a value or a list of values; every combination is tried, and those that make the server behave the same are tried once.",
+        ),
+        (
+            "[grid] and [baseline] for gunicorn",
+            at("/allOf/0/then/properties/baseline"),
+            "A whole number can also be a range, `\"1..=8\"` or `\"1..=9 step 2\"` (in [grid]), or computed, `\"{{ cores * 2 + 1 }}\"`.",
+        ),
+        (
+            "[baseline]",
+            at("/properties/baseline"),
+            "The same parameters, one value each; what is left out has the server's default.",
+        ),
+        (
+            "[[endpoint]]",
+            at("/properties/endpoint/items"),
+            "At least one.",
+        ),
+        (
+            "expect, of an endpoint",
+            at("/properties/endpoint/items/properties/expect"),
+            "",
+        ),
+        (
+            "[load]",
+            at("/properties/load"),
+            "Either `open` or `closed`.",
+        ),
+        ("[load.open]", at("/properties/load/properties/open"), ""),
+        (
+            "[load.closed]",
+            at("/properties/load/properties/closed"),
+            "",
+        ),
+        ("[objective]", at("/properties/objective"), ""),
+        ("[host]", at("/properties/host"), ""),
+        ("[budget]", at("/properties/budget"), ""),
+    ];
+    let mut text = INTRO.to_owned();
+    for (title, table, words) in sections {
+        // Writing to a String cannot fail.
+        write!(text, "\n## {title}\n").expect("text");
+        if !words.is_empty() {
+            write!(text, "\n{words}\n").expect("text");
+        }
+        text.push_str(&keys(table));
+    }
+    text
+}
+
+/// A table of the keys of an object, in alphabetical order.
+fn keys(table: &Value) -> String {
+    let required: Vec<&str> = table["required"]
+        .as_array()
+        .map(|names| names.iter().filter_map(Value::as_str).collect())
+        .unwrap_or_default();
+    let properties = table["properties"].as_object().expect("keys");
+    let mut names: Vec<&String> = properties.keys().collect();
+    names.sort();
+    let described = names
+        .into_iter()
+        .filter(|name| properties[*name].is_object());
+    let mut text = "\n| key | takes | left out | |\n|---|---|---|---|\n".to_owned();
+    for name in described {
+        let shape = &properties[name];
+        let left_out = match &shape["default"] {
+            _ if required.contains(&name.as_str()) => "must be given".to_owned(),
+            Value::Null => String::new(),
+            default => format!("`{default}`"),
+        };
+        let words = shape["description"].as_str().unwrap_or_default();
+        writeln!(
+            text,
+            "| `{name}` | {} | {left_out} | {words} |",
+            takes(shape)
+        )
+        .expect("text");
+    }
+    text
+}
+
+/// What a key takes, in words.
+fn takes(shape: &Value) -> String {
+    if let Some(choices) = shape["enum"].as_array() {
+        let choices: Vec<String> = choices.iter().map(|choice| format!("`{choice}`")).collect();
+        return choices.join(", ");
+    }
+    if let Some(several) = shape["anyOf"].as_array() {
+        let several: Vec<String> = several.iter().map(takes).collect();
+        return several.join(", or ");
+    }
+    let kind = shape["type"].as_str().unwrap_or("a value");
+    match kind {
+        "string" => of_text(shape["pattern"].as_str().unwrap_or_default()).to_owned(),
+        "array" => format!("a list: {}", takes(&shape["items"])),
+        "object" => match shape.get("additionalProperties") {
+            Some(each) if each.is_object() && shape.get("properties").is_none() => {
+                format!("a table: {}", takes(each))
+            }
+            _ if shape["properties"].get("from_env").is_some() => {
+                "`{ from_env = \"NAME\", secret = true }`".to_owned()
+            }
+            _ => "a table".to_owned(),
+        },
+        "boolean" => "`true`, `false`".to_owned(),
+        "integer" => match (shape["minimum"].as_i64(), shape["maximum"].as_i64()) {
+            (Some(min), Some(max)) => format!("a whole number from {min} to {max}"),
+            _ => "a whole number".to_owned(),
+        },
+        "number" => "a number above zero".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// By what only texts of this kind can hold.
+fn of_text(pattern: &str) -> &'static str {
+    if pattern.contains("ms|us") {
+        "a time"
+    } else if pattern.contains('%') {
+        "a percentage"
+    } else if pattern.contains("step") {
+        "a range or expression"
+    } else if pattern.starts_with("^/") {
+        "a path that begins with `/`"
+    } else if pattern.contains(r"\.[A-Za-z_]") {
+        "a dotted path, `package.module.Class`"
+    } else {
+        "a text"
+    }
+}
