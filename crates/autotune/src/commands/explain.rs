@@ -12,7 +12,7 @@ use crate::terminal::put;
 /// how such a fault comes about and what to do.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The code, as in error[A0104]; all codes are listed where it is left out
+    /// The code, with or without its brackets; all codes are listed where it is left out
     #[arg(value_name = "CODE")]
     code: Option<String>,
 }
