@@ -10,7 +10,7 @@ use crate::outcome::{
     Analysis, ConfigAnalysis, Estimate, Exploratory, Feasibility, Noise, Reason, Standing, Verdict,
     VerdictWord,
 };
-use crate::sample::{Arm, Arms, Launch, arms, control, differences};
+use crate::sample::{Arm, Arms, Launch, arms, differences};
 use crate::{drift, estimate, feasible, growth, noise, recommend};
 
 /// From a history and an objective to everything that follows from them.
@@ -19,7 +19,7 @@ use crate::{drift, estimate, feasible, growth, noise, recommend};
 /// the verdict is about what there is. Pure: no clock, no chance.
 pub fn analyse(history: &History, objective: &Objective) -> Analysis {
     let arms = arms(history, objective);
-    let control = control(history);
+    let control = history.control();
     let mut all: Vec<ConfigAnalysis> = arms
         .values()
         .map(|arm| describe(arm, objective, control))

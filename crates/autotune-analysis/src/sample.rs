@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use autotune_model::{
-    ConfigId, Configuration, DecisionKind, EndpointLoad, Histogram, History, LoadRecord, Metric,
-    Objective, Outcome, Over, Quantile, Stage, TrialRecord,
+    ConfigId, Configuration, EndpointLoad, Histogram, History, LoadRecord, Metric, Objective,
+    Outcome, Over, Quantile, Stage, TrialRecord,
 };
 
 use crate::outcome::Launches;
@@ -33,19 +33,6 @@ pub(crate) struct Arm<'a> {
 /// All arms by identity.
 pub(crate) type Arms<'a> = BTreeMap<ConfigId, Arm<'a>>;
 
-/// The configuration that is in every block to see drift.
-pub(crate) fn control(history: &History) -> Option<ConfigId> {
-    history
-        .decisions
-        .iter()
-        .find_map(|decision| match decision.kind {
-            DecisionKind::Planned { control, .. } => Some(control),
-            DecisionKind::BlockClosed { .. }
-            | DecisionKind::Stopped { .. }
-            | DecisionKind::Resumed => None,
-        })
-}
-
 /// The launches of the comparison. Pre-flight launches only make their
 /// configuration known: their data chose the control and the length, so they
 /// are not fresh.
@@ -65,7 +52,7 @@ pub(crate) fn arms<'a>(history: &'a History, objective: &Objective) -> Arms<'a> 
         }
     }
     if objective.over == Over::Worst && is_latency(objective.minimize) {
-        relate_to_control(&mut arms, control(history));
+        relate_to_control(&mut arms, history.control());
     }
     arms
 }

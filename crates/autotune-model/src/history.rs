@@ -90,6 +90,18 @@ impl History {
         self.trials.iter().map(|trial| trial.span.length()).sum()
     }
 
+    /// The configuration that is in every block to see drift, once it is chosen.
+    pub fn control(&self) -> Option<ConfigId> {
+        self.decisions
+            .iter()
+            .find_map(|decision| match decision.kind {
+                DecisionKind::Planned { control, .. } => Some(control),
+                DecisionKind::BlockClosed { .. }
+                | DecisionKind::Stopped { .. }
+                | DecisionKind::Resumed => None,
+            })
+    }
+
     /// The trials of a stage, the last attempt of each key only.
     pub fn last_attempts(&self, stage: Stage) -> impl Iterator<Item = &TrialRecord> {
         let all = self

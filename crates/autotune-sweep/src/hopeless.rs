@@ -1,7 +1,7 @@
 //! When going on measuring would store nothing but the trouble of the machine or
 //! of a service that the app needs.
 
-use autotune_model::{ConfigId, DecisionKind, ErrorCode, History, Outcome, TrialRecord};
+use autotune_model::{ConfigId, ErrorCode, History, Outcome, TrialRecord};
 
 use crate::run_trial::Fault;
 
@@ -73,7 +73,9 @@ fn nothing_starts(history: &History, of_run: &[&TrialRecord]) -> Option<Fault> {
         .collect();
     fell.sort();
     fell.dedup();
-    let has_control = control(history).is_some_and(|control| fell.contains(&control));
+    let has_control = history
+        .control()
+        .is_some_and(|control| fell.contains(&control));
     if fell.len() < 2 && !has_control {
         return None;
     }
@@ -85,16 +87,6 @@ fn nothing_starts(history: &History, of_run: &[&TrialRecord]) -> Option<Fault> {
         ),
         run,
     ))
-}
-
-fn control(history: &History) -> Option<ConfigId> {
-    let mut kinds = history.decisions.iter().map(|decision| &decision.kind);
-    kinds.find_map(|kind| match kind {
-        DecisionKind::Planned { control, .. } => Some(*control),
-        DecisionKind::BlockClosed { .. } | DecisionKind::Stopped { .. } | DecisionKind::Resumed => {
-            None
-        }
-    })
 }
 
 fn is_measured(trial: &TrialRecord) -> bool {
@@ -197,7 +189,7 @@ mod tests {
             trials: trials.collect(),
             decisions: vec![Decision {
                 number: 0,
-                kind: DecisionKind::Planned {
+                kind: autotune_model::DecisionKind::Planned {
                     control: configuration(0).id(),
                     length: Duration::from_secs(5),
                     warm_up: Duration::from_secs(1),

@@ -1,6 +1,5 @@
 //! The grid file from disk: read, checked, its folders looked at.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,7 @@ use autotune_model::{Configuration, Endpoint, ErrorCode, Profile, VariantName};
 
 use crate::failure::Failure;
 use crate::placement;
+use crate::world::environment;
 
 /// A grid file and what it was read from.
 #[derive(Debug)]
@@ -128,9 +128,7 @@ fn missing_paths(file: &GridFile) -> Vec<GridFault> {
 /// The endpoints with what they take from the environment. A fault for each
 /// variable that is named anywhere in the grid file and is not there.
 fn take_variables(file: &GridFile, faults: &mut Vec<GridFault>) -> Vec<Endpoint> {
-    let variables: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let variables = environment();
     let of_servers = file
         .places
         .variants

@@ -153,7 +153,7 @@ fn cache_root() -> PathBuf {
 
 /// What can be named in a server's environment; names and values that are not
 /// text cannot.
-fn environment() -> BTreeMap<String, String> {
+pub(crate) fn environment() -> BTreeMap<String, String> {
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
