@@ -11,7 +11,7 @@ use crate::outcome::{
     VerdictWord,
 };
 use crate::sample::{Arm, Arms, Launch, arms, differences};
-use crate::{drift, estimate, feasible, growth, noise, recommend};
+use crate::{disturbed, drift, estimate, feasible, growth, noise, recommend};
 
 /// From a history and an objective to everything that follows from them.
 ///
@@ -62,6 +62,7 @@ pub fn analyse(history: &History, objective: &Objective) -> Analysis {
         verdict,
         noise,
         drift: drift::drift(&arms, control, objective),
+        disturbed: disturbed::disturbed(history),
         fewest_requests,
     }
 }

@@ -9,6 +9,7 @@
 
 mod analyse;
 pub mod compare;
+mod disturbed;
 mod drift;
 mod effects;
 mod estimate;
@@ -22,8 +23,9 @@ mod sample;
 mod testing;
 
 pub use analyse::analyse;
+pub use disturbed::Disturbance;
 pub use outcome::{
-    Analysis, ConfigAnalysis, Drift, EndpointEstimate, Estimate, Exploratory, Feasibility,
-    Launches, LimitCheck, LimitFigures, LimitState, MemoryGrowth, Noise, Reason, Standing, Verdict,
-    VerdictWord,
+    Analysis, ConfigAnalysis, Disturbed, Drift, EndpointEstimate, Estimate, Exploratory,
+    Feasibility, Launches, LimitCheck, LimitFigures, LimitState, MemoryGrowth, Noise, Reason,
+    Standing, Verdict, VerdictWord,
 };

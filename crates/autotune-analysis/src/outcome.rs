@@ -27,9 +27,23 @@ pub struct Analysis {
     pub drift: Option<Drift>,
     /// Workers that were seen to be replaced, over all trials.
     pub restarts_observed: u32,
+    /// The trials that others on the machine disturbed.
+    pub disturbed: Disturbed,
     /// The fewest requests of an endpoint in a trial's window, in the mean over
     /// the launches of a configuration.
     pub fewest_requests: Option<u64>,
+}
+
+/// Trials during which others had more of the machine than usual.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Disturbed {
+    /// How many, over all attempts.
+    pub trials: u32,
+    /// Of these, how many count all the same, as no attempt at their place was calm.
+    pub counting: u32,
+    /// The share of the machine's CPU time that others usually had, from 0 to 1;
+    /// `None` where too little is known.
+    pub usual: Option<f64>,
 }
 
 /// A value with its interval.

@@ -34,9 +34,9 @@ pub use load::{Arrivals, LoadShape, Users};
 pub use objective::{Accept, MaxLatency, Metric, Objective, Over, Quantile};
 pub use profile::{Condition, ConfigFile, Fold, Param, ParamKind, Profile, Recycling, Test};
 pub use record::{
-    Accounting, EndpointLoad, FailureClass, GeneratorRecord, GeneratorVerdict, LoadRecord,
-    LoadSecond, LogRecord, MemorySource, Peer, ProcessRole, ProcessSample, ServerRecord,
-    ServerSample, TrialRecord,
+    Accounting, EndpointLoad, FailureClass, GeneratorRecord, GeneratorVerdict, HostLoad,
+    LoadRecord, LoadSecond, LogRecord, MemorySource, Peer, ProcessRole, ProcessSample,
+    ServerRecord, ServerSample, TrialRecord,
 };
 pub use secret::Secret;
 pub use server::{EnvValue, ServerVariant};

@@ -306,6 +306,35 @@ pub struct ServerRecord {
     pub peers: Vec<Peer>,
     /// How the tree was held together: `pid-namespace` or `parent-death-signal`.
     pub isolation: String,
+    /// What the machine did beside it while the load ran; `None` where that could
+    /// not be read, and in studies of earlier versions.
+    pub host: Option<HostLoad>,
+}
+
+/// What a machine did beside a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostLoad {
+    /// How long it was watched.
+    pub wall: Duration,
+    /// How many CPUs it has.
+    pub cpus: u32,
+    /// CPU time that the hypervisor gave to others, over all CPUs.
+    pub stolen: Duration,
+    /// CPU time of processes that are neither this program nor started by it, as
+    /// far as they can be seen from where it runs.
+    pub others: Duration,
+}
+
+impl HostLoad {
+    /// The share of the machine's CPU time that went to others, from 0 to 1.
+    pub fn share(&self) -> f64 {
+        let all = self.wall.as_secs_f64() * f64::from(self.cpus);
+        if all > 0.0 {
+            ((self.stolen + self.others).as_secs_f64() / all).min(1.0)
+        } else {
+            0.0
+        }
+    }
 }
 
 /// Where a memory figure comes from.

@@ -23,6 +23,7 @@
 //! Left to others: which command to run, when it is ready, what its log says.
 
 pub mod clock;
+mod host;
 mod launch;
 mod marker;
 mod signal;
@@ -39,6 +40,7 @@ mod wire;
 
 pub use client::{ProcessEvent, StopReport, Supervised};
 pub use error::{LaunchStep, ProcessError};
+pub use host::HostWatch;
 pub use launch::{IsolationRequest, Launch, SupervisorSetup};
 pub use marker::{MARKER_VARIABLE, Marker, Owner};
 pub use run::{Finished, run_to_end};

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use autotune_analysis::{
-    Analysis, ConfigAnalysis, Drift, Feasibility, MemoryGrowth, Noise, Reason, Standing, Verdict,
-    VerdictWord,
+    Analysis, ConfigAnalysis, Disturbed, Drift, Feasibility, MemoryGrowth, Noise, Reason, Standing,
+    Verdict, VerdictWord,
 };
 use autotune_model::{
     Accept, Arrivals, Bytes, ConfigFile, Configuration, ConnectionPolicy, CpuPlacement, CpuSet,
@@ -412,6 +412,7 @@ fn analysis(history: &History) -> Analysis {
             high_pct: 4.8,
             noticeable: false,
         }),
+        disturbed: Disturbed::default(),
         restarts_observed: 0,
         fewest_requests: Some(441),
     }

@@ -1,14 +1,17 @@
 //! `trials.csv`: a row a trial, failed ones too. Columns keep their order for
 //! ever; new ones are appended.
 
+use std::time::Duration;
+
 use autotune_model::{
-    GeneratorVerdict, Histogram, History, MemorySource, Outcome, ServerRecord, TrialRecord,
+    GeneratorVerdict, Histogram, History, HostLoad, MemorySource, Outcome, ServerRecord,
+    TrialRecord,
 };
 
 use crate::error::ReportError;
 use crate::format::one_line;
 
-const COLUMNS: [&str; 34] = [
+const COLUMNS: [&str; 36] = [
     "stage",
     "block",
     "position",
@@ -45,6 +48,9 @@ const COLUMNS: [&str; 34] = [
     "trial_s",
     "seed",
     "config_id",
+    // Over all CPUs of the machine, while the load ran.
+    "host_stolen_s",
+    "host_others_s",
 ];
 
 /// The trials as CSV, in the order of the history. Counts are over the whole
@@ -103,6 +109,10 @@ fn row(trial: &TrialRecord) -> Vec<String> {
     row.push(seconds(trial.span.length().as_secs_f64()));
     row.push(trial.spec.seed.value().to_string());
     row.push(trial.spec.configuration.id().to_string());
+    let host = server.and_then(|server| server.host);
+    let cpu =
+        |time: fn(HostLoad) -> Duration| text(host.map(|host| seconds(time(host).as_secs_f64())));
+    row.extend([cpu(|host| host.stolen), cpu(|host| host.others)]);
     row
 }
 

@@ -62,6 +62,7 @@ struct VerdictRecord<'a> {
     baseline: Option<&'a str>,
     control: Option<&'a str>,
     drift: Option<DriftRecord>,
+    disturbed: DisturbedRecord,
     noise: Option<NoiseRecord>,
     time_spent_s: f64,
     planned: PlannedRecord<'a>,
@@ -101,6 +102,13 @@ struct LoadRecord {
     kind: &'static str,
     description: String,
     connections: &'static str,
+}
+
+#[derive(Serialize)]
+struct DisturbedRecord {
+    trials: u32,
+    counting: u32,
+    usual_pct: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -182,6 +190,11 @@ fn record<'a>(study: &Study<'a>) -> VerdictRecord<'a> {
             .map(|today| today.label().as_str()),
         control: study.control().map(label),
         drift: drift(study),
+        disturbed: DisturbedRecord {
+            trials: analysis.disturbed.trials,
+            counting: analysis.disturbed.counting,
+            usual_pct: analysis.disturbed.usual.map(|share| share * 100.0),
+        },
         noise: noise(study),
         time_spent_s: study.history.time_spent().as_secs_f64(),
         planned: PlannedRecord {

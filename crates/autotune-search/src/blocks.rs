@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use autotune_analysis::Disturbance;
 use autotune_model::{
     ConfigId, Configuration, History, LoadShape, Outcome, Seed, Stage, TrialKey, TrialRecord,
     TrialSpec,
@@ -10,8 +11,8 @@ use rand::seq::SliceRandom;
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::SeedableRng;
 
-/// How often a place in a block is tried before it is left open: a trial that
-/// says nothing is tried once more.
+/// How often a place in a block is tried before it is left as it is: a trial that
+/// says nothing, or that the machine disturbed, is tried once more.
 const ATTEMPTS: u32 = 2;
 /// Launches that failed before a configuration is left out of later blocks.
 const FAILURES: usize = 2;
@@ -60,13 +61,16 @@ impl BlockPlan {
 /// The trials of a block that are still to do, with their next attempt.
 /// Interrupted trials do not use up an attempt.
 pub(crate) fn outstanding(trials: Vec<TrialSpec>, history: &History) -> Vec<TrialSpec> {
+    let disturbance = Disturbance::of(history);
     let left = trials.into_iter().filter_map(|mut spec| {
         let tried: Vec<&TrialRecord> = history
             .trials
             .iter()
             .filter(|trial| trial.spec.key == spec.key)
             .collect();
-        let is_answered = tried.iter().any(|trial| !trial.outcome.says_nothing());
+        let is_answered = tried
+            .iter()
+            .any(|trial| !trial.outcome.says_nothing() && !disturbance.disturbs(trial));
         let used_up = tried
             .iter()
             .filter(|trial| trial.outcome != Outcome::Interrupted)
@@ -90,10 +94,10 @@ pub(crate) fn still_compared(
     history: &History,
     block: u32,
 ) -> Vec<Configuration> {
+    let counting = Disturbance::of(history).counting(history, Stage::Measure);
     let is_out = |id: ConfigId| {
         let earlier = || {
-            let measured = history.last_attempts(Stage::Measure);
-            measured.filter(move |trial| {
+            counting.iter().filter(move |trial| {
                 trial.spec.key.block < block && trial.spec.configuration.id() == id
             })
         };
@@ -116,7 +120,9 @@ pub(crate) fn still_compared(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use autotune_model::{Arrivals, ParamName, Profile, Rate, Span, VariantName, time::Anchor};
+    use autotune_model::{
+        Arrivals, HostLoad, ParamName, Profile, Rate, ServerRecord, Span, VariantName, time::Anchor,
+    };
 
     fn configurations() -> Vec<Configuration> {
         let profile = Profile {
@@ -217,6 +223,34 @@ mod tests {
             left.iter()
                 .any(|spec| spec.key == trials[2].key && spec.attempt == 1)
         );
+    }
+
+    #[test]
+    fn what_was_disturbed_is_tried_once_more() {
+        let trials = plan(0).trials(&configurations());
+        let beside = |share: f64| ServerRecord {
+            host: Some(HostLoad {
+                wall: Duration::from_secs(5),
+                cpus: 2,
+                stolen: Duration::from_secs_f64(share * 10.0),
+                others: Duration::ZERO,
+            }),
+            ..ServerRecord::default()
+        };
+        let mut history = History::default();
+        for (spec, share) in trials.iter().zip([0.2, 0.01, 0.01, 0.01, 0.01, 0.01]) {
+            let mut trial = ended(spec, Outcome::Measured);
+            trial.server = Some(beside(share));
+            history.trials.push(trial);
+        }
+        let left = outstanding(trials.clone(), &history);
+        assert_eq!(left.len(), 1);
+        assert_eq!((left[0].key, left[0].attempt), (trials[0].key, 1));
+        // Disturbed again: what is there must do.
+        let mut again = ended(&left[0], Outcome::Measured);
+        again.server = Some(beside(0.3));
+        history.trials.push(again);
+        assert_eq!(outstanding(trials, &history), []);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //!    It gives what a launch costs, how busy the server is and the control.
 //! 2. Blocks: all configurations in random order under the same requests. One
 //!    that fails twice, and more than once in five launches, is left out of
-//!    later blocks: it cannot be recommended any more.
+//!    later blocks: it cannot be recommended any more. What says nothing, or was
+//!    disturbed by others on the machine, is launched once more at the block's end.
 //! 3. It stops when the next block does not fit into the budget; or at a look
 //!    (see `autotune_analysis::compare`) when the recommended configuration is
 //!    shown within `accept` and no lighter one is open.
@@ -14,7 +15,7 @@
 use std::time::Duration;
 
 use autotune_analysis::compare::{FIRST_LOOK, Moment, alpha, blocks, is_look};
-use autotune_analysis::{Analysis, VerdictWord};
+use autotune_analysis::{Analysis, Disturbance, VerdictWord};
 use autotune_model::{
     ConfigId, Configuration, DecisionKind, History, Metric, Outcome, Stage, StopReason,
     TrialRecord, TrialSpec,
@@ -130,7 +131,7 @@ impl Exhaustive {
 
     /// Control, length and what the budget can resolve.
     fn decide(&self, history: &History) -> DecisionKind {
-        let trials: Vec<&TrialRecord> = history.last_attempts(Stage::Preflight).collect();
+        let trials = Disturbance::of(history).counting(history, Stage::Preflight);
         let overhead = length::overhead(trials.iter().copied());
         let per_second = length::per_second(&self.plan.load, trials.iter().copied());
         let left = self.plan.budget.saturating_sub(history.time_spent());
@@ -217,7 +218,7 @@ impl Exhaustive {
         let Some(decided) = decided(history) else {
             return Vec::new();
         };
-        let trials: Vec<&TrialRecord> = history.last_attempts(Stage::Preflight).collect();
+        let trials = Disturbance::of(history).counting(history, Stage::Preflight);
         let mut warnings = Vec::new();
         let overloaded = |trial: &&TrialRecord| matches!(trial.outcome, Outcome::Overloaded { .. });
         if !trials.is_empty() && trials.iter().all(overloaded) {

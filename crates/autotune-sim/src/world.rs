@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use autotune_model::{
     Accounting, Anchor, Bytes, ConfigId, EndpointLoad, EndpointName, GeneratorRecord,
-    GeneratorVerdict, Histogram, LoadRecord, Outcome, Seed, ServerRecord, Span, TrialRecord,
-    TrialSpec,
+    GeneratorVerdict, Histogram, HostLoad, LoadRecord, Outcome, Seed, ServerRecord, Span,
+    TrialRecord, TrialSpec,
 };
 use autotune_sweep::{Fault, RunTrial};
 use rand_distr::{Distribution, StandardNormal};
@@ -48,6 +48,9 @@ pub struct World {
     pub block_noise: f64,
     /// Change of the log latency per hour, for everybody.
     pub drift_per_hour: f64,
+    /// How often others take a fifth of the machine during a trial, which then is
+    /// three times as slow; never twice at the same place.
+    pub disturbed: f64,
     /// For all noise.
     pub seed: Seed,
     /// What a trial takes besides its load.
@@ -70,6 +73,7 @@ impl World {
             truth,
             block_noise: 0.02,
             drift_per_hour: 0.0,
+            disturbed: 0.0,
             seed,
             overhead: Duration::from_secs(2),
             now_ns: 0,
@@ -99,14 +103,14 @@ impl World {
 
     /// Uniform in 0..1, from a normal number through its distribution's tail is
     /// not needed here: a second derived seed is enough.
-    fn chance(&self, spec: &TrialSpec) -> f64 {
+    fn chance(&self, purpose: &str, spec: &TrialSpec) -> f64 {
         let key = spec.key;
         let numbers = [
             key.stage as u64,
             u64::from(key.block),
             u64::from(key.position),
         ];
-        let seed = self.seed.derive("chance", &numbers);
+        let seed = self.seed.derive(purpose, &numbers);
         (seed.value() >> 10) as f64 / (1u64 << 53) as f64
     }
 
@@ -114,8 +118,8 @@ impl World {
         let detail = "simulated".to_owned();
         match server.failing {
             Failing::AlwaysOverloaded => Outcome::Overloaded { detail },
-            Failing::Dies(share) if self.chance(spec) < share => Outcome::Died { detail },
-            Failing::Invalid(share) if spec.attempt == 0 && self.chance(spec) < share => {
+            Failing::Dies(share) if self.chance("chance", spec) < share => Outcome::Died { detail },
+            Failing::Invalid(share) if spec.attempt == 0 && self.chance("chance", spec) < share => {
                 Outcome::Invalid { detail }
             }
             Failing::Never | Failing::Dies(_) | Failing::Invalid(_) => Outcome::Measured,
@@ -126,10 +130,12 @@ impl World {
         let server = self.truth[&spec.configuration.id()];
         let start = self.anchor();
         let hours = self.now_ns as f64 / 3.6e12;
+        let is_disturbed = spec.attempt == 0 && self.chance("disturbed", spec) < self.disturbed;
         let log = server.p95_us.ln()
             + server.noise * self.noise("launch", spec, true)
             + self.block_noise * self.noise("block", spec, false)
-            + self.drift_per_hour * hours;
+            + self.drift_per_hour * hours
+            + if is_disturbed { 3f64.ln() } else { 0.0 };
         let length = spec.length + self.overhead;
         self.now_ns += u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
         TrialRecord {
@@ -146,6 +152,12 @@ impl World {
                 memory_before: Some(server.memory),
                 memory_after: Some(server.memory),
                 cpu: Some(spec.length / 2),
+                host: Some(HostLoad {
+                    wall: spec.length,
+                    cpus: 2,
+                    stolen: spec.length / if is_disturbed { 5 } else { 100 },
+                    others: spec.length / if is_disturbed { 5 } else { 100 },
+                }),
                 ..ServerRecord::default()
             }),
         }

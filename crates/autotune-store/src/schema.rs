@@ -15,6 +15,7 @@ const APPLICATION_ID: i64 = 0x4154_554e;
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
 ];
 
 /// Longer than any transaction of ours takes on a slow disk.

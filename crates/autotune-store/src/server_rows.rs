@@ -1,6 +1,8 @@
 //! The row of what the server did in a trial, without its samples.
 
-use autotune_model::{Bytes, LogRecord, MemorySource, ServerRecord};
+use std::time::Duration;
+
+use autotune_model::{Bytes, HostLoad, LogRecord, MemorySource, ServerRecord};
 use rusqlite::{Connection, Row};
 
 use crate::error::Fault;
@@ -18,6 +20,7 @@ pub(crate) fn insert_server(
     server: &ServerRecord,
 ) -> Result<(), Fault> {
     let peers = peers_to_json(&server.peers)?;
+    let host = |time: fn(HostLoad) -> Duration| server.host.map(|host| ns(time(host))).transpose();
     insert(
         connection,
         SERVER.name,
@@ -41,6 +44,10 @@ pub(crate) fn insert_server(
                 ("log_truncations_count", &server.log.truncations),
                 ("peers_json", &peers),
                 ("isolation", &server.isolation),
+                ("host_wall_ns", &host(|host| host.wall)?),
+                ("host_cpus_count", &server.host.map(|host| host.cpus)),
+                ("host_stolen_ns", &host(|host| host.stolen)?),
+                ("host_others_ns", &host(|host| host.others)?),
             ],
         ]
         .concat(),
@@ -82,7 +89,27 @@ fn server_of(row: &Row<'_>) -> Result<ServerRecord, Fault> {
         },
         peers: peers_from_json(&json("peers_json")?)?,
         isolation: row.get("isolation")?,
+        host: host_of(row)?,
     })
+}
+
+/// All four columns are filled, or none; a study of an earlier format that is
+/// only read does not have them.
+fn host_of(row: &Row<'_>) -> Result<Option<HostLoad>, Fault> {
+    if row.as_ref().column_index("host_cpus_count").is_err() {
+        return Ok(None);
+    }
+    let cpus: Option<u32> = row.get("host_cpus_count")?;
+    let wall = duration_of(row, "host_wall_ns")?;
+    let stolen = duration_of(row, "host_stolen_ns")?;
+    let others = duration_of(row, "host_others_ns")?;
+    let all = cpus.zip(wall).zip(stolen.zip(others));
+    Ok(all.map(|((cpus, wall), (stolen, others))| HostLoad {
+        wall,
+        cpus,
+        stolen,
+        others,
+    }))
 }
 
 fn source_to_text(source: MemorySource) -> &'static str {

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use autotune_load::LoadPlan;
 use autotune_model::{
-    Anchor, Configuration, LoadRecord, LoadShape, Outcome, ParamName, Span, TrialRecord, TrialSpec,
+    Anchor, Configuration, HostLoad, LoadRecord, LoadShape, Outcome, ParamName, Span, TrialRecord,
+    TrialSpec,
 };
-use autotune_process::clock;
+use autotune_process::{HostWatch, clock};
 use autotune_server::{EventKind, Mismatch, events};
 
 use crate::error::TrialError;
@@ -33,6 +34,8 @@ pub(crate) struct Loaded {
     pub(crate) from_ns: u64,
     /// The sample right after it.
     pub(crate) to_ns: u64,
+    /// What the machine did beside it, where that can be read.
+    pub(crate) host: Option<HostLoad>,
 }
 
 /// What became of a trial while its server ran.
@@ -149,6 +152,7 @@ impl Trials {
             Err(cause) => return self.cut_under_load(course, spec, cause),
         };
         session.load_begins();
+        let watch = HostWatch::begin().ok();
         let plan = self.plan(spec, session);
         let flag = StopOnDrop(Arc::new(AtomicBool::new(false)));
         let seen = Arc::clone(&flag.0);
@@ -160,6 +164,7 @@ impl Trials {
                 (sending.await, Some(cause))
             }
         };
+        let host = watch.and_then(|watch| watch.end().ok());
         let last = match &cause {
             None => session.sample(stop).await,
             Some(_) => Ok(session.samples.last().cloned().unwrap_or_default()),
@@ -171,6 +176,7 @@ impl Trials {
                     record,
                     from_ns,
                     to_ns,
+                    host,
                 });
             }
             Ok(Err(error)) => course.error = Some(error.into()),

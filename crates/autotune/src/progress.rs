@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use autotune_analysis::{Analysis, VerdictWord};
+use autotune_analysis::{Analysis, Disturbance, VerdictWord};
 use autotune_model::{DecisionKind, GeneratorVerdict, History, Outcome, Stage, TrialRecord};
 use autotune_search::Warning;
 use autotune_sweep::Event;
@@ -92,6 +92,10 @@ impl Progress {
     }
 }
 
+/// From here on it is worth a word while the sweep runs. Whether it disturbed the
+/// trial is judged beside the other trials.
+const SHOWN_SHARE: f64 = 0.05;
+
 /// A trial in a line.
 pub(crate) fn summary(record: &TrialRecord) -> String {
     let mut parts = vec![record.outcome.as_str().to_owned()];
@@ -112,6 +116,13 @@ pub(crate) fn summary(record: &TrialRecord) -> String {
         if matches!(load.generator.verdict, GeneratorVerdict::Suspect(_)) {
             parts.push("(generator a little late)".to_owned());
         }
+    }
+    let host = record.server.as_ref().and_then(|server| server.host);
+    if let Some(share) = host
+        .map(|host| host.share())
+        .filter(|share| *share >= SHOWN_SHARE)
+    {
+        parts.push(format!("(others took {:.0} % of the CPUs)", share * 100.0));
     }
     if let Some(peak) = record.server.as_ref().and_then(|server| server.memory_peak) {
         parts.push(peak.to_string());
@@ -169,8 +180,10 @@ fn decided(kind: &DecisionKind, history: &History) {
 
 /// How busy the server of the fastest probe is, percent of one CPU.
 fn busiest(history: &History) -> Option<f64> {
-    let probes = history.last_attempts(Stage::Preflight);
-    let measured = probes.filter(|trial| trial.outcome == Outcome::Measured);
+    let probes = Disturbance::of(history).counting(history, Stage::Preflight);
+    let measured = probes
+        .into_iter()
+        .filter(|trial| trial.outcome == Outcome::Measured);
     let key = |trial: &&TrialRecord| {
         let load = trial.load.as_ref();
         load.and_then(|load| {

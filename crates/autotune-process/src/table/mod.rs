@@ -36,6 +36,8 @@ pub(crate) struct Entry {
     pub(crate) dead: bool,
     /// User and system time since it began.
     pub(crate) cpu: Duration,
+    /// The same of its children that ended and were waited for, and of theirs.
+    pub(crate) reaped_cpu: Duration,
     pub(crate) threads: u32,
     pub(crate) rss: Bytes,
 }

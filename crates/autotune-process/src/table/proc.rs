@@ -108,8 +108,9 @@ impl ProcessTable for ProcFs {
 }
 
 fn entry(stat: &Stat) -> Option<Entry> {
-    let ticks = stat.utime.saturating_add(stat.stime);
     let per_second = procfs::ticks_per_second().max(1);
+    let time = |ticks: u64| Duration::from_nanos(ticks.saturating_mul(1_000_000_000 / per_second));
+    let reaped = stat.cutime.saturating_add(stat.cstime);
     Some(Entry {
         key: ProcessKey {
             pid: u32::try_from(stat.pid).ok()?,
@@ -117,7 +118,8 @@ fn entry(stat: &Stat) -> Option<Entry> {
         },
         parent: u32::try_from(stat.ppid).ok()?,
         dead: matches!(stat.state, 'Z' | 'X' | 'x'),
-        cpu: Duration::from_nanos(ticks.saturating_mul(1_000_000_000 / per_second)),
+        cpu: time(stat.utime.saturating_add(stat.stime)),
+        reaped_cpu: time(u64::try_from(reaped).unwrap_or_default()),
         threads: u32::try_from(stat.num_threads).unwrap_or_default(),
         rss: Bytes::new(stat.rss.saturating_mul(procfs::page_size())),
     })
@@ -183,6 +185,7 @@ mod tests {
             parent: 3,
             dead: false,
             cpu: Duration::from_nanos(200 * (1_000_000_000 / procfs::ticks_per_second())),
+            reaped_cpu: Duration::from_millis(180),
             threads: 5,
             rss: Bytes::new(25 * procfs::page_size()),
         };

@@ -118,6 +118,7 @@ pub(crate) mod tests {
             parent,
             dead: false,
             cpu: Duration::from_millis(u64::from(pid)),
+            reaped_cpu: Duration::ZERO,
             threads: 1,
             rss: Bytes::new(100),
         }

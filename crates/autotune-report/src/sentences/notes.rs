@@ -26,6 +26,7 @@ pub(super) fn notes(study: &Study<'_>) -> Vec<String> {
     notes.extend(lighter(study));
     notes.extend(restarts(study));
     notes.extend(drift(study));
+    notes.extend(disturbed(study));
     notes.extend(shared_cpus(study));
     notes.extend(memory_source(study));
     notes
@@ -297,6 +298,23 @@ fn drift(study: &Study<'_>) -> Option<String> {
         change(drift.total_pct),
         change(drift.low_pct),
         change(drift.high_pct)
+    ))
+}
+
+/// Launches while which others had the machine.
+fn disturbed(study: &Study<'_>) -> Option<String> {
+    let disturbed = study.analysis.disturbed;
+    let usual = disturbed.usual.filter(|_| disturbed.trials > 0)?;
+    let kept = match disturbed.counting {
+        0 => "none of them counts".to_owned(),
+        kept => {
+            format!("{kept} of them count all the same, as their repetition was disturbed, too")
+        }
+    };
+    Some(format!(
+        "Others had more of the machine's CPU time than usual ({}) during {}; {kept}.",
+        percent(usual * 100.0),
+        count(u64::from(disturbed.trials), "trial"),
     ))
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use autotune_analysis::{
-    Drift, Estimate, Exploratory, Feasibility, LimitCheck, LimitFigures, LimitState, MemoryGrowth,
-    Reason,
+    Disturbed, Drift, Estimate, Exploratory, Feasibility, LimitCheck, LimitFigures, LimitState,
+    MemoryGrowth, Reason,
 };
 use autotune_model::{
     Accept, ConfigId, CpuSet, EndpointName, ErrorCode, LoadShape, MemorySource, Metric, Over,
@@ -283,6 +283,34 @@ fn every_reason_is_a_sentence() {
         },
         "Why this one: its limits are shown to hold and none of its launches failed, which is not so \
          of others; then the fewest workers, 1.",
+    );
+}
+
+#[test]
+fn disturbed_trials_are_said() {
+    let disturbed = |trials, counting, expected: &str| {
+        check_note(
+            |fixture| {
+                fixture.analysis.disturbed = Disturbed {
+                    trials,
+                    counting,
+                    usual: Some(0.012),
+                };
+            },
+            expected,
+        );
+    };
+    disturbed(
+        1,
+        0,
+        "Others had more of the machine's CPU time than usual (1.2 %) during 1 trial; none of them \
+         counts.",
+    );
+    disturbed(
+        4,
+        2,
+        "Others had more of the machine's CPU time than usual (1.2 %) during 4 trials; 2 of them \
+         count all the same, as their repetition was disturbed, too.",
     );
 }
 

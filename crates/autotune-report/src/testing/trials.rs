@@ -186,6 +186,7 @@ fn server(behaviour: &Behaviour) -> ServerRecord {
             truncations: 0,
         },
         isolation: "pid-namespace".to_owned(),
+        host: None,
         ..ServerRecord::default()
     }
 }

@@ -52,6 +52,7 @@ fn keys_are_settled_in_their_order() {
             "baseline",
             "control",
             "drift",
+            "disturbed",
             "noise",
             "time_spent_s",
             "planned",

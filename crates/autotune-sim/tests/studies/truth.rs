@@ -81,6 +81,37 @@ fn ten_percent_at_three_percent_noise_is_found_in_eight_blocks() {
 }
 
 #[test]
+fn disturbed_trials_are_repeated_and_do_not_hide_the_winner() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let all = configurations(3);
+    let (mut found, mut disturbed, mut counting) = (0, 0, 0);
+    for seed in (0..100).map(Seed::new) {
+        let mut world = World::new(
+            truth(&all, |index| {
+                server(20_000.0 * 1.1f64.powi(index as i32), 0.03)
+            }),
+            seed,
+        );
+        world.disturbed = 0.1;
+        // Room for eight blocks and the repetitions.
+        let procedure = Procedure::exhaustive(plan(all.clone(), 10, seed));
+        let (_, analysis, _) = runtime.block_on(study(&procedure, &objective(), &mut world));
+        disturbed += analysis.disturbed.trials;
+        counting += analysis.disturbed.counting;
+        found += u32::from(analysis.verdict.tie_set == [all[0].id()]);
+    }
+    assert!(disturbed > 100, "{disturbed} trials were disturbed");
+    // Only where the repetition no longer fits into the budget.
+    assert!(counting * 20 < disturbed, "{counting} of {disturbed} count");
+    assert!(
+        found >= 80,
+        "the best was found in only {found} of 100 studies"
+    );
+}
+
+#[test]
 fn the_bound_holds_and_the_best_is_in_the_tie_set() {
     // Noise of 2 and of 15 percent side by side, gaps about as large as the noise.
     let of = |index: usize| {

@@ -228,5 +228,6 @@ fn server() -> ServerRecord {
             pid: 4711,
         }],
         isolation: "pid-namespace".to_owned(),
+        host: None,
     }
 }

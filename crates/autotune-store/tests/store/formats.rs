@@ -22,6 +22,12 @@ const VERSION_2: &str = concat!(
     "/tests/store/fixtures/version-2.db"
 );
 
+/// The same study in format 3, which knows what the machine did beside a trial.
+const VERSION_3: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/store/fixtures/version-3.db"
+);
+
 fn end() -> RunEnd {
     RunEnd::Stopped {
         code: ErrorCode::EndpointCheck,
@@ -52,7 +58,7 @@ fn copy_of(original: &str, folder: &Path) -> PathBuf {
 #[test]
 #[ignore = "writes a fixture"]
 fn write_a_fixture_that_is_missing() {
-    let path = Path::new(VERSION_2);
+    let path = Path::new(VERSION_3);
     if !path.exists() {
         write_study(path);
     }
@@ -89,9 +95,21 @@ fn a_study_of_format_1_is_shown_without_being_changed() {
 }
 
 #[test]
-fn a_study_of_format_2_is_read_and_written() {
+fn studies_of_later_formats_are_read_and_written() {
+    [VERSION_2, VERSION_3]
+        .into_iter()
+        .for_each(is_read_and_written);
+}
+
+fn is_read_and_written(version: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let path = copy_of(VERSION_2, folder.path());
+    let path = copy_of(version, folder.path());
+    let shown = Store::open_read_only(&path).unwrap();
+    assert_eq!(
+        shown.load_history(Series::With).unwrap(),
+        format_1::history()
+    );
+    drop(shown);
     let mut store = Store::open(&path).unwrap();
     let history = store.load_history(Series::With).unwrap();
     assert_eq!(history, format_1::history());

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use autotune_model::{
     Accounting, Anchor, Arrivals, Bytes, Configuration, CpuPlacement, CpuSet, EndpointLoad,
-    EndpointName, FailureClass, GeneratorRecord, GeneratorVerdict, Histogram, HostFacts,
+    EndpointName, FailureClass, GeneratorRecord, GeneratorVerdict, Histogram, HostFacts, HostLoad,
     LoadRecord, LoadSecond, LoadShape, LogRecord, MemorySource, Outcome, ParamName, Peer,
     ProcessRole, ProcessSample, Profile, Rate, Seed, ServerRecord, ServerSample, Span,
     SparseHistogram, Stage, TrialKey, TrialRecord, TrialSpec, Users, Value, VariantName,
@@ -228,7 +228,17 @@ fn server(rng: &mut Pcg64) -> ServerRecord {
             pid: rng.random(),
         }),
         isolation: text(rng),
+        host: host(rng),
     }
+}
+
+fn host(rng: &mut Pcg64) -> Option<HostLoad> {
+    maybe(rng, |rng| HostLoad {
+        wall: duration(rng),
+        cpus: rng.random(),
+        stolen: duration(rng),
+        others: duration(rng),
+    })
 }
 
 fn process(rng: &mut Pcg64) -> ProcessSample {
