@@ -1,6 +1,6 @@
 //! Limits, and whether a configuration can be recommended at all.
 
-use autotune_model::{MaxLatency, Metric, Objective, Outcome};
+use autotune_model::{Bytes, MaxLatency, Metric, Objective, Outcome};
 use autotune_stats::student::upper_quantile;
 use autotune_stats::{lower_bound, mean, upper_bound, variance};
 
@@ -12,7 +12,7 @@ use crate::sample::{Arm, endpoint_us};
 /// The confidence of "shown" and "broken".
 const CONFIDENCE: f64 = 0.95;
 
-/// Each limit at each endpoint.
+/// Each limit at each endpoint, and that of the whole server.
 pub(crate) fn limits(
     objective: &Objective,
     arm: &Arm<'_>,
@@ -24,7 +24,11 @@ pub(crate) fn limits(
             .position(|one| one.name == limit.endpoint)?;
         Some(latency(limit, arm, place))
     });
-    errors(objective, endpoints).chain(slow).collect()
+    let memory = objective.max_memory.map(|limit| memory(limit, arm));
+    errors(objective, endpoints)
+        .chain(slow)
+        .chain(memory)
+        .collect()
 }
 
 /// From counts over all launches.
@@ -47,7 +51,7 @@ fn errors<'e>(
         };
         Some(LimitCheck {
             limit: "max_error_rate".to_owned(),
-            endpoint: endpoint.name.clone(),
+            endpoint: Some(endpoint.name.clone()),
             figures: LimitFigures::Share {
                 at_most,
                 seen: bad as f64 / of as f64,
@@ -74,46 +78,88 @@ fn latency(limit: &MaxLatency, arm: &Arm<'_>, place: usize) -> LimitCheck {
         .collect();
     let logs: Vec<f64> = all.iter().flatten().map(|us| us.ln()).collect();
     let at_most_us = limit.at_most.as_secs_f64() * 1e6;
-    let middle = mean(&logs);
-    let margin = variance(&logs).map(|variance| {
-        let n = logs.len() as f64;
-        upper_quantile(1.0 - CONFIDENCE, n - 1.0) * (variance / n).sqrt()
-    });
-    let attained = logs.len() == all.len();
-    let upper_us = middle
-        .zip(margin)
-        .map(|(middle, margin)| (middle + margin).exp())
-        .filter(|_| attained);
-    let lower_us = middle
-        .zip(margin)
-        .map(|(middle, margin)| (middle - margin).exp());
-    let never = logs.is_empty() && !all.is_empty();
-    let state = if never || lower_us.is_some_and(|lower| lower > at_most_us) {
-        LimitState::Broken
-    } else if upper_us.is_some_and(|upper| upper <= at_most_us) {
-        LimitState::Shown
-    } else {
-        LimitState::NotShownBroken
+    let launches = Peaks {
+        logs: &logs,
+        lost: all.len() - logs.len(),
     };
+    let (state, seen_us, upper_us) = launches.against(at_most_us);
     LimitCheck {
         limit: limit.key(),
-        endpoint: limit.endpoint.clone(),
+        endpoint: Some(limit.endpoint.clone()),
         figures: LimitFigures::Time {
             at_most_us,
-            seen_us: middle.map(f64::exp),
+            seen_us,
             upper_us,
         },
         state,
     }
 }
 
+/// From the peak of each launch that was loaded, overloaded ones included: what
+/// they took, they took.
+fn memory(limit: Bytes, arm: &Arm<'_>) -> LimitCheck {
+    let telling = arm.telling().filter(|launch| launch.record.load.is_some());
+    let peaks = telling.filter_map(|launch| launch.record.server.as_ref()?.memory_peak);
+    let logs: Vec<f64> = peaks.map(|peak| (peak.get() as f64).ln()).collect();
+    let at_most = limit.get() as f64;
+    let launches = Peaks {
+        logs: &logs,
+        lost: 0,
+    };
+    let (state, seen, upper) = launches.against(at_most);
+    LimitCheck {
+        limit: "max_memory".to_owned(),
+        endpoint: None,
+        figures: LimitFigures::Memory {
+            at_most,
+            seen,
+            upper,
+        },
+        state,
+    }
+}
+
+/// One figure a launch, as logs, and how many launches lie beyond any limit.
+struct Peaks<'a> {
+    logs: &'a [f64],
+    lost: usize,
+}
+
+impl Peaks<'_> {
+    /// What they say of a limit, their geometric mean, and its upper bound.
+    fn against(&self, at_most: f64) -> (LimitState, Option<f64>, Option<f64>) {
+        let middle = mean(self.logs);
+        let margin = variance(self.logs).map(|variance| {
+            let n = self.logs.len() as f64;
+            upper_quantile(1.0 - CONFIDENCE, n - 1.0) * (variance / n).sqrt()
+        });
+        let bounds = middle.zip(margin);
+        let upper = bounds
+            .map(|(middle, margin)| (middle + margin).exp())
+            .filter(|_| self.lost == 0);
+        let lower = bounds.map(|(middle, margin)| (middle - margin).exp());
+        let never = self.logs.is_empty() && self.lost > 0;
+        let state = if never || lower.is_some_and(|lower| lower > at_most) {
+            LimitState::Broken
+        } else if upper.is_some_and(|upper| upper <= at_most) {
+            LimitState::Shown
+        } else {
+            LimitState::NotShownBroken
+        };
+        (state, middle.map(f64::exp), upper)
+    }
+}
+
 /// What broke a limit, for people.
 fn broken(check: &LimitCheck) -> String {
-    let (limit, endpoint) = (&check.limit, &check.endpoint);
+    let place = check.endpoint.as_ref();
+    let place = place.map_or_else(String::new, |endpoint| format!(" at {endpoint}"));
+    let limit = format!("{}{place}", check.limit);
     let ms = |us: f64| format!("{:.1} ms", us / 1e3);
+    let not_attained = || "not attained".to_owned();
     match check.figures {
         LimitFigures::Share { at_most, seen, .. } => format!(
-            "{limit} at {endpoint}: {:.2} % of requests were not completed, at most {:.2} % allowed",
+            "{limit}: {:.2} % of requests were not completed, at most {:.2} % allowed",
             seen * 100.0,
             at_most * 100.0
         ),
@@ -121,11 +167,17 @@ fn broken(check: &LimitCheck) -> String {
             at_most_us,
             seen_us,
             ..
-        } => {
-            let seen = seen_us.map_or_else(|| "not attained".to_owned(), ms);
+        } => format!(
+            "{limit}: {}, at most {} allowed",
+            seen_us.map_or_else(not_attained, ms),
+            ms(at_most_us)
+        ),
+        LimitFigures::Memory { at_most, seen, .. } => {
+            let bytes = |bytes: f64| Bytes::new(bytes as u64).to_string();
             format!(
-                "{limit} at {endpoint}: {seen}, at most {} allowed",
-                ms(at_most_us)
+                "{limit}: {}, at most {} allowed",
+                seen.map_or_else(not_attained, bytes),
+                bytes(at_most)
             )
         }
     }

@@ -178,13 +178,13 @@ pub enum Feasibility {
     Unknown(Vec<String>),
 }
 
-/// One limit at one endpoint.
+/// One limit, at one endpoint or of the whole server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LimitCheck {
     /// The key: `max_error_rate`.
     pub limit: String,
-    /// Where it applies.
-    pub endpoint: EndpointName,
+    /// Where it applies; `None` where it is about the whole server.
+    pub endpoint: Option<EndpointName>,
     /// The limit, and what stands against it.
     pub figures: LimitFigures,
     /// What the data say.
@@ -213,6 +213,16 @@ pub enum LimitFigures {
         /// (Student's t on the logs); `None` with one launch, or where one did not
         /// attain the quantile.
         upper_us: Option<f64>,
+    },
+    /// Peak memory of the tree, in bytes.
+    Memory {
+        /// The limit.
+        at_most: f64,
+        /// Geometric mean over the launches whose memory could be read.
+        seen: Option<f64>,
+        /// One-sided 95 % upper bound of that mean over all launches that could be
+        /// (Student's t on the logs); `None` with one launch.
+        upper: Option<f64>,
     },
 }
 

@@ -38,6 +38,7 @@ pub(crate) fn objective() -> Objective {
         over: Over::Geomean,
         max_error_rate: Some(share(0.01)),
         max_latency: Vec::new(),
+        max_memory: None,
         accept: Accept {
             relative: Some(share(0.05)),
             absolute: None,

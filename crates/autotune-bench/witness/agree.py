@@ -2,8 +2,8 @@
 
 One live server, alternating windows of k6 and of the engine (in random order within each pair),
 constant arrivals at the same rate, kept-alive connections, service time. For each pair the ratio
-engine / k6 of p50 and of p95 (geometric mean over the endpoints); at the end the mean ratio with
-its 95 % t-interval.
+engine / k6 of p50 and of p95, over all requests and as the geometric mean over the endpoints; at
+the end the mean ratio with its 95 % t-interval.
 
     cargo build --release -p autotune-bench
     python3 crates/autotune-bench/witness/agree.py grids/quickstart.toml 1/8/gthread \\
@@ -24,6 +24,9 @@ import tomllib
 from pathlib import Path
 
 import witness
+
+# Stands for all requests together; no endpoint has an empty name.
+ALL = ""
 
 
 def engine_window(plan, url, binary, seed):
@@ -52,20 +55,30 @@ def k6_window(plan, url, seed):
         if metric == "http_req_duration"
     ]
     begin = min(start for start, *_ in requests) + plan.warmup
+    counting = [(value, of) for start, value, of in requests if start >= begin]
     figures = {}
-    for endpoint in plan.endpoints:
-        name = endpoint["name"]
-        values = [value for start, value, of in requests if of == name and start >= begin]
+    for name in [ALL, *(endpoint["name"] for endpoint in plan.endpoints)]:
+        values = [value for value, of in counting if name in (ALL, of)]
         figures[name] = [witness.percentile(values, share) for share in (0.50, 0.95)]
     return figures
 
 
 def log_ratios(engine, k6):
-    """Log of the geometric mean over endpoints of engine / k6, for p50 and p95."""
-    return [
-        sum(math.log(engine[name][index] / k6[name][index]) for name in k6) / len(k6)
-        for index in (0, 1)
-    ]
+    """The figures of a pair: logs of engine / k6."""
+    each = [name for name in k6 if name != ALL]
+
+    def ratio(name, index):
+        return math.log(engine[name][index] / k6[name][index])
+
+    def over_endpoints(index):
+        return sum(ratio(name, index) for name in each) / len(each)
+
+    return {
+        "p50 of all requests": ratio(ALL, 0),
+        "p95 of all requests": ratio(ALL, 1),
+        "p50 by endpoint": over_endpoints(0),
+        "p95 by endpoint": over_endpoints(1),
+    }
 
 
 def main():
@@ -109,13 +122,10 @@ def main():
             order.shuffle(names)
             figures = {name: windows[name]() for name in names}
             logs.append(log_ratios(figures["engine"], figures["k6"]))
-            print(
-                f"pair {pair + 1}: engine / k6 p50 {math.exp(logs[-1][0]):.3f}"
-                f" p95 {math.exp(logs[-1][1]):.3f}",
-                file=sys.stderr,
-            )
-    for index, name in ((0, "p50"), (1, "p95")):
-        mean, half = witness.t_interval([pair[index] for pair in logs])
+            told = (f"{name} {math.exp(value):.3f}" for name, value in logs[-1].items())
+            print(f"pair {pair + 1}: {', '.join(told)}", file=sys.stderr)
+    for name in logs[0]:
+        mean, half = witness.t_interval([pair[name] for pair in logs])
         low, high = math.exp(mean - half), math.exp(mean + half)
         print(f"{name}: engine / k6 {math.exp(mean):.3f} [{low:.3f}, {high:.3f}], {len(logs)} pairs")
 

@@ -208,6 +208,7 @@ fn objective(
         over: goal.over,
         max_error_rate: Some(goal.max_error_rate),
         max_latency: Vec::new(),
+        max_memory: goal.max_memory,
         accept: goal.accept,
         min_effect: goal.min_effect,
         weights: endpoints

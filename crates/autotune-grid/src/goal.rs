@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use autotune_model::{
-    Accept, CpuSet, Endpoint, ErrorCode, MaxLatency, Metric, Over, Quantile, Share,
+    Accept, Bytes, CpuSet, Endpoint, ErrorCode, MaxLatency, Metric, Over, Quantile, Share,
 };
 
 use crate::fault::{Checked, Faults, GridFault, did_you_mean};
@@ -21,10 +21,11 @@ pub(crate) const OBJECTIVE_KEYS: Keys<'_> = Keys {
         "max_error_rate",
         "max_p95",
         "max_p99",
+        "max_memory",
         "accept",
         "min_effect",
     ],
-    planned: &["max_memory", "connections"],
+    planned: &["connections"],
 };
 pub(crate) const HOST_KEYS: Keys<'_> = Keys {
     known: &["server_cpus", "generator_cpus", "keep_awake"],
@@ -57,6 +58,7 @@ pub(crate) struct Goal {
     pub(crate) over: Over,
     pub(crate) max_error_rate: Share,
     pub(crate) max_latency: Vec<Slowest>,
+    pub(crate) max_memory: Option<Bytes>,
     pub(crate) accept: Accept,
     pub(crate) min_effect: Share,
 }
@@ -94,6 +96,10 @@ pub(crate) fn read(root: &Table<'_>, faults: &mut Faults) -> Checked<Goal> {
             let allowed = allowed(&node, faults)?;
             Ok(Slowest { quantile, allowed })
         }));
+    let max_memory = table
+        .get("max_memory")
+        .map(|node| bytes(&node, faults))
+        .transpose();
     let accept = table
         .require("accept", "for example \"5%\"", faults)
         .and_then(|node| accept(&node, faults));
@@ -114,8 +120,27 @@ pub(crate) fn read(root: &Table<'_>, faults: &mut Faults) -> Checked<Goal> {
         over: over?,
         max_error_rate: max_error_rate?,
         max_latency: max_latency?,
+        max_memory: max_memory?,
         accept,
         min_effect: min_effect?,
+    })
+}
+
+/// An amount of memory, above zero.
+fn bytes(node: &Node<'_>, faults: &mut Faults) -> Checked<Bytes> {
+    let text = match node.value.is_str() {
+        true => node.text(faults)?,
+        false => {
+            return Err(faults.add(node.mismatch("an amount as a text, such as \"512MiB\"")));
+        }
+    };
+    let bytes = scalar::bytes(text).filter(|bytes| *bytes > Bytes::default());
+    bytes.ok_or_else(|| {
+        let message = format!("`{}` is not an amount of memory: \"{text}\"", node.key);
+        let fault = node.fault(message, "not an amount");
+        let hint =
+            "write it as \"512MiB\" or \"1.5GiB\"; also KiB, and kB, MB, GB for powers of 1000";
+        faults.add(fault.hint(hint))
     })
 }
 

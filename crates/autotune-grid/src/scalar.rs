@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use autotune_model::Share;
+use autotune_model::{Bytes, Share};
 
 /// The longest time that a grid file can ask for; sums of clock readings with
 /// it cannot overflow.
@@ -40,7 +40,27 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
     Some(Duration::from_nanos(whole)).filter(|time| *time <= LONGEST)
 }
 
-/// A decimal number times a unit, exact to the nanosecond.
+/// Amounts of memory, by the unit.
+const AMOUNTS: [(&str, u128); 7] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("kB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("B", 1),
+];
+
+/// `512MiB` or `1.5 GiB`; parts of a byte are cut off.
+pub(crate) fn bytes(text: &str) -> Option<Bytes> {
+    let (number, unit) = split_where(text.trim(), |c| !(c.is_ascii_digit() || c == '.'));
+    let (_, scale) = AMOUNTS
+        .iter()
+        .find(|(name, _)| *name == unit.trim_start())?;
+    u64::try_from(scaled(number, *scale)?).ok().map(Bytes::new)
+}
+
+/// A decimal number times a unit, cut off to whole ones.
 fn scaled(number: &str, unit: u128) -> Option<u128> {
     let (whole, decimals) = number.split_once('.').unwrap_or((number, "0"));
     // Longer ones would overflow, and nobody needs them.

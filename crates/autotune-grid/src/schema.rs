@@ -14,6 +14,8 @@ use crate::{constraint, endpoint, environment, file, goal, load, server};
 
 const PERCENT: &str = r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$";
 const DURATION: &str = r"^\s*([0-9]+(\.[0-9]+)?\s*(d|h|m|s|ms|us)\s*)+$";
+/// Above zero: some digit is another one.
+const AMOUNT: &str = r"^\s*(?=[0-9.]*[1-9])[0-9]+(\.[0-9]+)?\s*(KiB|MiB|GiB|kB|MB|GB|B)\s*$";
 /// A range, or a text with a hole.
 const COMPUTED: &str = r"\{\{|^\s*-?[0-9]+\s*\.\.\s*=\s*-?[0-9]+\s*(step\s*0*[1-9][0-9]*\s*)?$";
 const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$";
@@ -353,6 +355,10 @@ fn objective() -> Value {
             "max_p95" | "max_p99" => (
                 json!({ "anyOf": [duration(), { "type": "object", "additionalProperties": duration() }] }),
                 "The slowest that this percentile may be: a time, or one for each endpoint that has a limit.",
+            ),
+            "max_memory" => (
+                json!({ "type": "string", "pattern": AMOUNT }),
+                "The most memory of the whole server, over the load: an amount such as \"512MiB\".",
             ),
             "accept" => (
                 json!({ "anyOf": [either(), { "type": "array", "minItems": 1, "maxItems": 2, "items": either() }] }),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::configuration::Configuration;
 use crate::endpoint::EndpointName;
-use crate::units::Share;
+use crate::units::{Bytes, Share};
 use crate::value::ParamName;
 
 /// What the verdict is made for. `minimize` and the rest of `[objective]`.
@@ -19,6 +19,8 @@ pub struct Objective {
     pub max_error_rate: Option<Share>,
     /// The slowest that quantiles may be, endpoint by endpoint.
     pub max_latency: Vec<MaxLatency>,
+    /// The most memory that the tree may take at its peak.
+    pub max_memory: Option<Bytes>,
     /// What the user gives for less memory.
     pub accept: Accept,
     /// Differences below this are not worth resolving.

@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 use autotune_analysis::{
     ConfigAnalysis, Feasibility, LimitCheck, LimitFigures, LimitState, Reason, VerdictWord,
 };
+use autotune_model::{Bytes, EndpointName};
 
 use crate::conditions::{circumstances, objective};
-use crate::format::{count, list, one_line, percent_at_most, time_us};
+use crate::format::{count, list, memory, one_line, percent_at_most, time_us};
 use crate::study::{Ending, Study, Word, label};
 
 /// What the study says: the headline, then a line for each sentence that must
@@ -256,6 +257,7 @@ fn limit_text(check: &LimitCheck) -> String {
     let at_most = match check.figures {
         LimitFigures::Share { at_most, .. } => crate::format::percent_exactly(at_most * 100.0),
         LimitFigures::Time { at_most_us, .. } => time_us(at_most_us),
+        LimitFigures::Memory { at_most, .. } => memory(Bytes::new(at_most as u64)),
     };
     format!("{} of {at_most}", check.limit)
 }
@@ -268,11 +270,20 @@ fn one_limit(config: &ConfigAnalysis, limit: &str) -> Option<String> {
             .iter()
             .filter(|check| limit_text(check) == limit)
     };
+    let of_server = own().find(|check| check.endpoint.is_none());
+    if let Some(check) = of_server {
+        return match check.state {
+            LimitState::Shown => Some(format!("{limit} is shown to hold.")),
+            LimitState::NotShownBroken => Some(format!(
+                "{limit} is not shown broken; too little was measured to show that it holds."
+            )),
+            LimitState::Broken => None,
+        };
+    }
     let at = |state: LimitState| {
-        let names = own().filter(|check| check.state == state);
-        names
-            .map(|check| check.endpoint.as_str())
-            .collect::<Vec<_>>()
+        let places = own().filter(|check| check.state == state);
+        let names = places.filter_map(|check| check.endpoint.as_ref());
+        names.map(EndpointName::as_str).collect::<Vec<_>>()
     };
     let (shown, unsure) = (at(LimitState::Shown), at(LimitState::NotShownBroken));
     let everywhere = own().count() == config.endpoints.len();

@@ -331,6 +331,7 @@ fn objective() -> Objective {
         over: Over::Geomean,
         max_error_rate: Some(Share::new(0.01).unwrap()),
         max_latency: Vec::new(),
+        max_memory: None,
         accept: Accept {
             relative: Some(Share::new(0.10).unwrap()),
             absolute: None,

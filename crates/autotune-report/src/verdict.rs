@@ -7,7 +7,7 @@ mod configuration;
 
 use std::collections::BTreeMap;
 
-use autotune_model::MaxLatency;
+use autotune_model::{Bytes, MaxLatency};
 use serde::{Serialize, Serializer};
 
 use crate::conditions;
@@ -88,6 +88,7 @@ struct ObjectiveRecord {
     min_effect_pct: f64,
     max_error_rate_pct: Option<f64>,
     max_latency: Vec<MaxLatencyRecord>,
+    max_memory_bytes: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -234,6 +235,7 @@ fn objective(study: &Study<'_>) -> ObjectiveRecord {
         min_effect_pct: objective.min_effect.percent(),
         max_error_rate_pct: objective.max_error_rate.map(|share| share.percent()),
         max_latency: objective.max_latency.iter().map(max_latency).collect(),
+        max_memory_bytes: objective.max_memory.map(Bytes::get),
     }
 }
 

@@ -161,6 +161,8 @@ fn feed_objective(feed: &mut Feed, objective: &Objective) {
         let at_most = limit.at_most.as_nanos().to_string();
         feed.texts([&limit.key(), limit.endpoint.as_str(), &at_most]);
     }
+    let most = objective.max_memory.map(|most| most.get().to_string());
+    feed.texts(most.as_deref());
     let baseline = objective.baseline.as_ref().map(Configuration::id);
     feed.texts(baseline.map(|id| id.to_string()).as_deref());
 }

@@ -322,3 +322,33 @@ fn who_missed_the_slow_block_is_not_ranked_by_it() {
     assert!((against.value - 20.0 / 24.0).abs() < 0.002, "{against:?}");
     assert!(against.low.is_some() && against.high.is_some());
 }
+
+/// What launches with these peaks, in MiB, say of a limit of 100 MiB.
+fn limit_on_memory(peaks_mib: &[u64]) -> LimitState {
+    let all = configurations(1);
+    let mut limited = objective();
+    limited.max_error_rate = None;
+    limited.max_memory = Some(Bytes::new(100 << 20));
+    let trials = (0..).zip(peaks_mib).map(|(block, mib)| {
+        let mut trial = trial(&all[0], block, steady(20_000));
+        trial.server.as_mut().unwrap().memory_peak = Some(Bytes::new(mib << 20));
+        trial
+    });
+    let analysis = analyse(&history(trials.collect()), &limited);
+    let found = of(&analysis, &all[0]);
+    let [check] = &found.limits[..] else {
+        panic!("one limit: {:?}", found.limits);
+    };
+    let is_infeasible = matches!(&found.feasibility, Feasibility::Infeasible(reasons)
+        if reasons.iter().any(|reason| reason.starts_with("max_memory: ")));
+    assert_eq!(is_infeasible, check.state == LimitState::Broken);
+    check.state
+}
+
+#[test]
+fn a_limit_on_memory_is_judged_by_the_launches() {
+    assert_eq!(limit_on_memory(&[80, 82, 81]), LimitState::Shown);
+    assert_eq!(limit_on_memory(&[120, 125, 122]), LimitState::Broken);
+    assert_eq!(limit_on_memory(&[60, 100, 120]), LimitState::NotShownBroken);
+    assert_eq!(limit_on_memory(&[80]), LimitState::NotShownBroken);
+}

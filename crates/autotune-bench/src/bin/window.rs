@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use autotune_load::{LoadPlan, run};
-use autotune_model::{Arrivals, ConnectionPolicy, CpuSet, Endpoint, LoadShape, Rate, Seed};
+use autotune_model::{
+    Arrivals, ConnectionPolicy, CpuSet, Endpoint, Histogram, LoadShape, Rate, Seed,
+};
 use clap::Parser;
 
 /// Sends requests at a constant rate and prints service times by endpoint
@@ -60,18 +62,25 @@ fn main() -> anyhow::Result<()> {
         origin_monotonic_ns: 0,
     };
     let record = run(&plan, &AtomicBool::new(false))?;
-    let mut figures = BTreeMap::new();
+    let (mut figures, mut all) = (BTreeMap::new(), Histogram::new());
     for endpoint in &record.endpoints {
         ensure!(
             endpoint.total.not_completed() == 0,
             "{} lost requests",
             endpoint.name
         );
-        let at = |fraction| endpoint.service.quantile_us(fraction).context("no request");
-        figures.insert(endpoint.name.as_str(), [at(0.50)?, at(0.95)?]);
+        all.merge(&endpoint.service);
+        figures.insert(endpoint.name.as_str(), quantiles(&endpoint.service)?);
     }
+    // No endpoint can be called so: a name is never empty.
+    figures.insert("", quantiles(&all)?);
     serde_json::to_writer(std::io::stdout(), &figures)?;
     Ok(())
+}
+
+fn quantiles(service: &Histogram) -> anyhow::Result<[u64; 2]> {
+    let at = |fraction| service.quantile_us(fraction).context("no request");
+    Ok([at(0.50)?, at(0.95)?])
 }
 
 fn endpoint(text: &str) -> anyhow::Result<Endpoint> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use autotune_model::{
-    Accept, Arrivals, ConnectionPolicy, CpuSet, EnvValue, LoadShape, Method, Metric, Over,
+    Accept, Arrivals, Bytes, ConnectionPolicy, CpuSet, EnvValue, LoadShape, Method, Metric, Over,
     Quantile, Share, Users,
 };
 
@@ -236,6 +236,19 @@ fn limits_on_response_times_arrive_at_their_endpoints() {
         );
         assert_eq!(limit.at_most, Duration::from_millis(ms));
     }
+}
+
+#[test]
+fn a_limit_on_memory_arrives() {
+    let limit = |text: &str| {
+        let keys = format!("min_effect = \"3%\"\nmax_memory = \"{text}\"");
+        let file = good(&edited(FULL, "min_effect = \"3%\"", &keys));
+        file.objective.max_memory.map(Bytes::get)
+    };
+    assert_eq!(limit("512MiB"), Some(512 << 20));
+    assert_eq!(limit("1.5 GiB"), Some(3 << 29));
+    assert_eq!(limit("300 MB"), Some(300_000_000));
+    assert_eq!(good(FULL).objective.max_memory, None);
 }
 
 #[test]

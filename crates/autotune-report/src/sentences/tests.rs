@@ -355,10 +355,38 @@ fn limits_that_are_not_shown_are_called_so() {
 }
 
 #[test]
+fn a_limit_of_the_whole_server_names_no_endpoint() {
+    let memory = |state, expected: &str| {
+        check_note(
+            |fixture| {
+                for config in &mut fixture.analysis.configurations {
+                    config.limits = vec![LimitCheck {
+                        limit: "max_memory".to_owned(),
+                        endpoint: None,
+                        figures: LimitFigures::Memory {
+                            at_most: f64::from(512 << 20),
+                            seen: None,
+                            upper: None,
+                        },
+                        state,
+                    }];
+                }
+            },
+            expected,
+        );
+    };
+    memory(LimitState::Shown, "max_memory of 512 MiB is shown to hold.");
+    memory(
+        LimitState::NotShownBroken,
+        "max_memory of 512 MiB is not shown broken; too little was measured to show that it holds.",
+    );
+}
+
+#[test]
 fn each_limit_is_spoken_of_by_itself() {
     let slowest = |endpoint: &str, at_most_us, state| LimitCheck {
         limit: "max_p95".to_owned(),
-        endpoint: EndpointName::new(endpoint),
+        endpoint: Some(EndpointName::new(endpoint)),
         figures: LimitFigures::Time {
             at_most_us,
             seen_us: Some(1_000.0),

@@ -102,7 +102,7 @@ fn endpoints(behaviour: &Behaviour) -> Vec<EndpointEstimate> {
 fn limits(failed: bool) -> Vec<LimitCheck> {
     let check = |(name, _): (&str, f64)| LimitCheck {
         limit: "max_error_rate".to_owned(),
-        endpoint: EndpointName::new(name),
+        endpoint: Some(EndpointName::new(name)),
         figures: LimitFigures::Share {
             at_most: 0.01,
             seen: if failed { 0.11 } else { 0.0 },

@@ -4,7 +4,7 @@ use autotune_analysis::{
     ConfigAnalysis, EndpointEstimate, Estimate, Feasibility, Launches, LimitCheck, LimitFigures,
     LimitState, Standing,
 };
-use autotune_model::Value;
+use autotune_model::{EndpointName, Value};
 use serde::{Serialize, Serializer};
 
 use crate::study::{Study, Unit, label};
@@ -81,7 +81,7 @@ struct EndpointRecord<'a> {
 #[derive(Serialize)]
 pub(super) struct LimitRecord<'a> {
     limit: &'a str,
-    endpoint: &'a str,
+    endpoint: Option<&'a str>,
     #[serde(flatten)]
     figures: FiguresRecord,
     state: &'static str,
@@ -99,6 +99,11 @@ enum FiguresRecord {
         at_most_us: f64,
         seen_us: Option<f64>,
         upper_us: Option<f64>,
+    },
+    Memory {
+        at_most_bytes: f64,
+        seen_bytes: Option<f64>,
+        upper_bytes: Option<f64>,
     },
 }
 
@@ -211,7 +216,7 @@ fn endpoint(endpoint: &EndpointEstimate) -> EndpointRecord<'_> {
 fn limit(check: &LimitCheck) -> LimitRecord<'_> {
     LimitRecord {
         limit: &check.limit,
-        endpoint: check.endpoint.as_str(),
+        endpoint: check.endpoint.as_ref().map(EndpointName::as_str),
         figures: match check.figures {
             LimitFigures::Share {
                 at_most,
@@ -230,6 +235,15 @@ fn limit(check: &LimitCheck) -> LimitRecord<'_> {
                 at_most_us,
                 seen_us,
                 upper_us,
+            },
+            LimitFigures::Memory {
+                at_most,
+                seen,
+                upper,
+            } => FiguresRecord::Memory {
+                at_most_bytes: at_most,
+                seen_bytes: seen,
+                upper_bytes: upper,
             },
         },
         state: match check.state {
