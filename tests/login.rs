@@ -2,6 +2,7 @@
 //! and what is secret in them is shown nowhere.
 
 use crate::place::{Done, Place, read};
+use crate::secrets::{all_files, contains};
 use crate::tools;
 
 const PASSWORD: &str = "p+ss w&rd";
@@ -162,6 +163,14 @@ fn a_wrong_password_stops_and_names_the_step() {
     assert!(trial.stdout.contains(failed), "{trial}");
     assert_hidden(&trial, "not the word");
     assert_hidden(&trial, "csrf-");
+    let files = all_files(&place.work().join("results"));
+    let is_database = |path: &std::path::PathBuf| path.ends_with("study.db");
+    assert!(files.iter().any(is_database), "{files:?}");
+    for file in files {
+        for secret in ["not the word", "not+the+word", "csrf-"] {
+            assert!(!contains(&file, secret), "in {}", file.display());
+        }
+    }
 }
 
 #[test]
