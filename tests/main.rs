@@ -12,6 +12,7 @@ mod faults;
 mod gunicorn;
 mod help;
 mod killed;
+mod login;
 mod place;
 mod processes;
 mod reference;

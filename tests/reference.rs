@@ -17,10 +17,52 @@ the README. Unknown keys are refused, with their place and the likely spelling. 
 to the grid file. Times are texts such as `\"500ms\"`, `\"10s\"`, `\"1h 30m\"`, shares are texts such as
 `\"5%\"`. Holes, `{{ … }}`, are filled at launch: `{{ cache }}` is a folder that is kept between
 sweeps, `{{ run }}` a fresh one for each trial, `{{ port }}` and `{{ host }}` where the server is to
-listen, `{{ cores }}` how many CPUs it gets.
+listen, `{{ cores }}` how many CPUs it gets. Requests have holes of their own, see [login] and
+[data.NAME].
 
 What stands here was written from the schema (`autotune schema`).
 ";
+
+const LOGIN: &str = "\
+How somebody logs in, before the load of every trial and after the server is ready; the time counts
+as the trial's and not as the load's. All sessions log in before the endpoints are asked in the check
+before all trials, too, and a step that is not answered as expected stops everything there.
+
+Cookies that steps set are sent with later steps and with every request of the session; one with
+`Max-Age=0` or an `Expires` in the past is removed. `Path` and `Domain` mean nothing, since all goes to
+one app on one host, nor does `Secure`, since in production a proxy speaks TLS. What endpoints set
+changes no session: an app that gives a new token with every answer cannot be asked like this.
+
+Extracted values, cookies, values `from_env` with `secret = true` and what a data file fills into a
+step are secrets: neither store nor log, report or error shows them. Shorter ones than four characters
+are shown.
+
+```toml
+[login]
+sessions = 8
+values = { password = { from_env = \"SHOP_PASSWORD\", secret = true } }
+
+[[login.step]]
+path = \"/login\"
+extract = { csrf = { between = ['name=\"csrf_token\" value=\"', '\"'] } }
+
+[[login.step]]
+method = \"POST\"
+path = \"/login\"
+headers = { Content-Type = \"application/x-www-form-urlencoded\" }
+body = \"user={{ accounts.user }}&password={{ password }}&csrf_token={{ csrf }}\"
+expect = { status = [302] }
+```";
+const DATA: &str = "\
+Holes of requests are plain names: `{{ csrf }}`, `{{ accounts.user }}`. A value is percent-encoded in a
+path or query, encoded as a form's in a body of the type `application/x-www-form-urlencoded`, escaped
+in JSON (write the quotes around the hole), and stands as it is in headers and other bodies.
+
+All requests are written before the load, one for each session and row: at most 100,000 over all
+endpoints. In open load a request is of a session by chance, and an endpoint takes one row after the
+other; in closed load a user keeps one session, and users begin at rows far from each other. The seed
+decides the order, which is the same for every configuration. Where an endpoint uses several files,
+the shorter ones begin anew meanwhile.";
 
 #[test]
 fn the_reference_of_the_grid_file_is_as_the_schema_says() {
@@ -94,7 +136,7 @@ fn reference(schema: &Value) -> String {
         ("[budget]", at("/properties/budget"), ""),
     ];
     let mut text = INTRO.to_owned();
-    for (title, table, words) in sections {
+    for (title, table, words) in sections.into_iter().chain(of_people(schema)) {
         // Writing to a String cannot fail.
         write!(text, "\n## {title}\n").expect("text");
         if !words.is_empty() {
@@ -103,6 +145,27 @@ fn reference(schema: &Value) -> String {
         text.push_str(&keys(table));
     }
     text
+}
+
+/// The sections for requests that differ from person to person.
+fn of_people(schema: &Value) -> [(&'static str, &Value, &'static str); 4] {
+    let login = &schema["properties"]["login"];
+    let step = &login["properties"]["step"]["items"];
+    let extract = &step["properties"]["extract"]["additionalProperties"];
+    let data = schema["properties"]["data"]["patternProperties"].as_object();
+    let data = data
+        .and_then(|tables| tables.values().next())
+        .expect("one pattern");
+    [
+        ("[login]", login, LOGIN),
+        (
+            "[[login.step]]",
+            step,
+            "At least one. A value that a step takes out of its answer fills holes of later steps and of endpoints.",
+        ),
+        ("extract, of a step: one of these", extract, ""),
+        ("[data.NAME]", data, DATA),
+    ]
 }
 
 /// A table of the keys of an object, in alphabetical order.

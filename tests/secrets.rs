@@ -10,7 +10,7 @@ use crate::tools::has_python;
 const SECRET: &str = "s3cr3t-t0ken-0f-the-app";
 
 /// Below a folder, links not followed.
-fn all_files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn all_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -23,7 +23,7 @@ fn all_files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn contains(path: &Path, text: &str) -> bool {
+pub(crate) fn contains(path: &Path, text: &str) -> bool {
     let bytes = fs::read(path).expect("readable");
     bytes
         .windows(text.len())

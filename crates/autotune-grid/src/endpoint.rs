@@ -2,12 +2,15 @@
 
 use std::ops::Range;
 
-use autotune_model::{Endpoint, EndpointName, ErrorCode, Expect, Method};
+use autotune_model::{Endpoint, EndpointName, ErrorCode, Expect, Method, Text};
+
+use toml::Spanned;
+use toml::de::DeValue;
 
 use crate::environment;
 use crate::fault::{Checked, Faults, GridFault};
 use crate::message;
-use crate::template;
+use crate::template::{self, Names};
 use crate::tree::{Keys, Node, Table, all};
 
 pub(crate) const KEYS: Keys<'_> = Keys {
@@ -22,7 +25,11 @@ pub(crate) const EXPECT_KEYS: Keys<'_> = Keys {
 };
 
 /// All endpoints, at least one.
-pub(crate) fn read_all(root: &Table<'_>, faults: &mut Faults) -> Checked<Vec<Endpoint>> {
+pub(crate) fn read_all(
+    root: &Table<'_>,
+    names: &mut Names,
+    faults: &mut Faults,
+) -> Checked<Vec<Endpoint>> {
     let hint = "add [[endpoint]] with `name` and `path`";
     // The defaults have an `endpoint` too: only the text counts here.
     let Some(node) = root.given("endpoint") else {
@@ -45,35 +52,59 @@ pub(crate) fn read_all(root: &Table<'_>, faults: &mut Faults) -> Checked<Vec<End
         .iter_mut()
         .for_each(|table| table.check_keys(&KEYS, faults));
     let unique = names_are_unique(&tables, faults);
-    let endpoints = all(tables.iter().map(|table| endpoint(table, faults)));
+    let endpoints = all(tables.iter().map(|table| endpoint(table, names, faults)));
     unique?;
     endpoints
 }
 
-fn endpoint(table: &Table<'_>, faults: &mut Faults) -> Checked<Endpoint> {
+fn endpoint(table: &Table<'_>, names: &mut Names, faults: &mut Faults) -> Checked<Endpoint> {
     let name = name(table, faults);
-    let path = table
-        .require("path", "for example path = \"/report\"", faults)
-        .and_then(|node| path(&node, faults));
-    let method = table
-        .require("method", "for example method = \"POST\"", faults)
-        .and_then(|node| node.choice(&Method::ALL.map(|one| (one.as_str(), one)), faults));
-    let headers = message::headers(table, faults);
-    let body = message::body(table, faults);
-    let (headers, body) = (headers?, body?);
-    message::check_fits(table, (method?, &headers, body.is_some()), faults)?;
+    let request = request(table, names, faults);
     let weight = table
         .require("weight", "for example weight = 1", faults)
         .and_then(|node| node.positive(faults));
     let expect = expect(table, faults);
+    let request = request?;
     Ok(Endpoint {
         name: EndpointName::new(name?),
+        method: request.method,
+        path: request.path,
+        headers: request.headers,
+        body: request.body,
+        weight: weight?,
+        expect: expect?,
+    })
+}
+
+/// What endpoints and steps of the login have in common.
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    pub(crate) path: Text,
+    pub(crate) headers: Vec<(String, Text)>,
+    pub(crate) body: Option<Text>,
+}
+
+/// Method, path, headers and body.
+pub(crate) fn request(
+    table: &Table<'_>,
+    names: &mut Names,
+    faults: &mut Faults,
+) -> Checked<Request> {
+    let path = table
+        .require("path", "for example path = \"/report\"", faults)
+        .and_then(|node| path(&node, names, faults));
+    let method = table
+        .require("method", "for example method = \"POST\"", faults)
+        .and_then(|node| node.choice(&Method::ALL.map(|one| (one.as_str(), one)), faults));
+    let headers = message::headers(table, names, faults);
+    let body = message::body(table, names, faults);
+    let (headers, body) = (headers?, body?);
+    message::check_fits(table, (method?, &headers, body.is_some()), faults)?;
+    Ok(Request {
         method: method?,
         path: path?,
         headers,
         body,
-        weight: weight?,
-        expect: expect?,
     })
 }
 
@@ -110,10 +141,14 @@ fn names_are_unique(tables: &[Table<'_>], faults: &mut Faults) -> Checked<()> {
 /// The values of `from_env` in headers and bodies with their places.
 pub(crate) fn from_env_places(root: &Table<'_>) -> Vec<(String, Range<usize>)> {
     let node = root.given("endpoint");
-    let tables = node
-        .iter()
-        .filter_map(|node| node.value.as_array())
-        .flatten();
+    let tables = node.iter().filter_map(|node| node.value.as_array());
+    places_in(tables.flatten())
+}
+
+/// The same for these tables, of endpoints or of steps of the login.
+pub(crate) fn places_in<'v, 'a: 'v>(
+    tables: impl Iterator<Item = &'v Spanned<DeValue<'a>>>,
+) -> Vec<(String, Range<usize>)> {
     let values = tables.flat_map(|table| {
         let table = table.get_ref();
         let headers = table
@@ -127,23 +162,44 @@ pub(crate) fn from_env_places(root: &Table<'_>) -> Vec<(String, Range<usize>)> {
     environment::from_env_places(values)
 }
 
+fn path(node: &Node<'_>, names: &mut Names, faults: &mut Faults) -> Checked<Text> {
+    let text = node.filled_text(faults)?;
+    begins_with_slash(node, text, faults)?;
+    let path = template::of_request(node, text, names, faults)?;
+    for fixed in message::fixed(&path) {
+        is_plain(node, fixed, faults)?;
+    }
+    Ok(path)
+}
+
+/// `ready` of a server is a path too, without holes.
+pub(crate) fn ready_path(node: &Node<'_>, faults: &mut Faults) -> Checked<String> {
+    let path = node.filled_text(faults)?;
+    begins_with_slash(node, path, faults)?;
+    template::plain(node, path, faults)?;
+    is_plain(node, path, faults)?;
+    Ok(path.to_owned())
+}
+
+fn begins_with_slash(node: &Node<'_>, path: &str, faults: &mut Faults) -> Checked<()> {
+    if path.starts_with('/') {
+        return Ok(());
+    }
+    let message = format!("`{}` begins with a slash", node.key);
+    let fault = node.fault(message, "no slash");
+    let likely = match path.split_once("://") {
+        Some((_, rest)) => rest
+            .find('/')
+            .map_or("/", |slash| &rest[slash..])
+            .to_owned(),
+        None => format!("/{path}"),
+    };
+    Err(faults.add(fault.hint(format!("write \"{likely}\""))))
+}
+
 /// Goes into the request line as it is, so it may hold only what can stand
 /// there.
-fn path(node: &Node<'_>, faults: &mut Faults) -> Checked<String> {
-    let path = node.filled_text(faults)?;
-    if !path.starts_with('/') {
-        let message = format!("`{}` begins with a slash", node.key);
-        let fault = node.fault(message, "no slash");
-        let likely = match path.split_once("://") {
-            Some((_, rest)) => rest
-                .find('/')
-                .map_or("/", |slash| &rest[slash..])
-                .to_owned(),
-            None => format!("/{path}"),
-        };
-        return Err(faults.add(fault.hint(format!("write \"{likely}\""))));
-    }
-    template::plain(node, path, faults)?;
+fn is_plain(node: &Node<'_>, path: &str, faults: &mut Faults) -> Checked<()> {
     if path.contains('#') {
         let message = "the part of an address from `#` on is never sent";
         return Err(faults.add(node.fault(message, "holds `#`")));
@@ -156,15 +212,11 @@ fn path(node: &Node<'_>, faults: &mut Faults) -> Checked<String> {
         let fault = node.fault(message, "not plain");
         return Err(faults.add(fault.hint("percent-encode it: a space is %20")));
     }
-    Ok(path.to_owned())
+    Ok(())
 }
 
-/// `ready` of a server is a path too.
-pub(crate) fn ready_path(node: &Node<'_>, faults: &mut Faults) -> Checked<String> {
-    path(node, faults)
-}
-
-fn expect(table: &Table<'_>, faults: &mut Faults) -> Checked<Expect> {
+/// What makes an answer good.
+pub(crate) fn expect(table: &Table<'_>, faults: &mut Faults) -> Checked<Expect> {
     let table = table.section("expect", &EXPECT_KEYS, faults)?;
     let status = table
         .require("status", "for example status = [200]", faults)

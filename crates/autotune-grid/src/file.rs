@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use autotune_model::{
-    ConnectionPolicy, CpuSet, Endpoint, ErrorCode, LoadShape, Objective, Profile, ServerVariant,
+    ConnectionPolicy, CpuSet, Endpoint, ErrorCode, LoadShape, Login, Objective, Profile,
+    ServerVariant,
 };
 use toml::de::{DeTable, Error};
 
@@ -15,8 +16,10 @@ use crate::fault::{Checked, Faults, GridFault};
 use crate::goal::{self, Goal};
 use crate::grid::{self, Space};
 use crate::load;
+use crate::login::{self, DataSource};
 use crate::scalar;
 use crate::server::{self, Known, Server};
+use crate::template::{ColumnUse, Names};
 use crate::tree::{Keys, Table, all};
 
 pub(crate) const KEYS: Keys<'_> = Keys {
@@ -25,6 +28,8 @@ pub(crate) const KEYS: Keys<'_> = Keys {
         "server",
         "grid",
         "baseline",
+        "data",
+        "login",
         "endpoint",
         "load",
         "objective",
@@ -41,6 +46,10 @@ pub struct GridFile {
     pub name: String,
     /// At least one, in the order of the text.
     pub variants: Vec<ServerVariant>,
+    /// Files that fill requests, not yet read.
+    pub data: Vec<DataSource>,
+    /// How somebody logs in before the load of each trial.
+    pub login: Option<Login>,
     /// At least one, in the order of the text.
     pub endpoints: Vec<Endpoint>,
     /// How requests arrive.
@@ -75,8 +84,12 @@ pub struct HostRequest {
 pub struct Places {
     /// One for each variant, in the same order.
     pub variants: Vec<VariantPlaces>,
-    /// The values of `from_env` in endpoints, in the order of the text.
-    pub endpoints_from_env: Vec<(String, Range<usize>)>,
+    /// The values of `from_env` in the login and in endpoints.
+    pub requests_from_env: Vec<(String, Range<usize>)>,
+    /// The value of `sessions`; the whole of `[login]` where it was left out.
+    pub sessions: Option<Range<usize>>,
+    /// The columns of data files that requests use.
+    pub columns: Vec<ColumnUse>,
 }
 
 /// Where one variant names what only the program can look at. `None` where the
@@ -147,7 +160,10 @@ fn grid_file(
 ) -> Checked<GridFile> {
     let name = name(root, faults);
     let servers = server::read_all(root, known, faults);
-    let endpoints = endpoint::read_all(root, faults);
+    let mut names = Names::default();
+    let data = login::data(root, (known.base, &mut names), faults);
+    let login = login::read(root, &mut names, faults);
+    let endpoints = endpoint::read_all(root, &mut names, faults);
     let load = load::read(root, faults);
     let goal = goal::read(root, faults);
     let host = goal::host(root, faults);
@@ -157,18 +173,29 @@ fn grid_file(
     let cores = host.as_ref().map_or(1, cores);
     let space = grid::read(root, &servers, cores, faults);
     let (endpoints, space) = (endpoints?, space?);
-    let (connections, load) = load?;
+    let ((connections, load), login) = (load?, login?);
+    if let Some(login) = &login {
+        login::check_users(root, (login, &load), faults)?;
+    }
     let mut goal = goal?;
     let max_latency = goal::max_latency(std::mem::take(&mut goal.max_latency), &endpoints, faults);
     let mut objective = objective(goal, &endpoints, &space, &servers);
     objective.max_latency = max_latency?;
     let places = Places {
         variants: servers.iter().map(|server| server.places.clone()).collect(),
-        endpoints_from_env: endpoint::from_env_places(root),
+        requests_from_env: [
+            login::from_env_places(root),
+            endpoint::from_env_places(root),
+        ]
+        .concat(),
+        sessions: login::sessions_place(root),
+        columns: names.columns,
     };
     Ok(GridFile {
         name: name?,
         variants: all(servers.into_iter().map(|server| server.variant))?,
+        data: data?,
+        login,
         endpoints,
         load,
         connections,

@@ -19,6 +19,7 @@ mod endpoint;
 mod environment;
 mod goal;
 mod load;
+mod login;
 mod message;
 mod server;
 
@@ -39,8 +40,10 @@ pub use expand::FoldedCell;
 pub use fault::GridFault;
 pub use file::{GridFile, HostRequest, Places, VariantPlaces, read};
 pub use grid::{MAX_CELLS, Space};
+pub use login::DataSource;
 pub use schema::schema;
 pub use spelling::{ConfigTextError, parse_configuration};
+pub use template::ColumnUse;
 
 #[cfg(test)]
 mod tests;

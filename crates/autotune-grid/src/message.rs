@@ -1,12 +1,12 @@
-//! Headers and body of an endpoint. Both may hold secrets, so both may come out
+//! Headers and body of an endpoint or a step of the login. Both may hold secrets, so both may come out
 //! of the environment; taking them out is left to the program.
 
-use autotune_model::{EnvValue, ErrorCode, Method};
+use autotune_model::{EnvValue, ErrorCode, Method, Part, Text};
 use toml::de::DeTable;
 
 use crate::environment::from_env;
 use crate::fault::{Checked, Faults, GridFault};
-use crate::template;
+use crate::template::{self, Names};
 use crate::tree::{Node, Table, all};
 
 /// What the load engine says for itself: how long a request is and what becomes
@@ -24,8 +24,9 @@ const CONTENT_TYPE: &str = "content-type";
 /// `headers`, in the order of the text.
 pub(crate) fn headers(
     endpoint: &Table<'_>,
+    names: &mut Names,
     faults: &mut Faults,
-) -> Checked<Vec<(String, EnvValue)>> {
+) -> Checked<Vec<(String, Text)>> {
     let Some(node) = endpoint.given("headers") else {
         return Ok(Vec::new());
     };
@@ -34,11 +35,9 @@ pub(crate) fn headers(
     let mut seen: Vec<String> = Vec::new();
     all(table.nodes.iter().map(|node| {
         name(node, &mut seen, faults)?;
-        let value = value(node, defaults, faults)?;
+        let value = value(node, defaults, names, faults)?;
         let is_plain = |text: &str| text.chars().all(|c| c == '\t' || !c.is_control());
-        if let EnvValue::Text(text) = &value
-            && !is_plain(text)
-        {
+        if !fixed(&value).all(is_plain) {
             let message = format!("the value of `{}` holds a control character", node.key);
             return Err(faults.add(node.fault(message, "not a header's value")));
         }
@@ -70,13 +69,49 @@ fn name(node: &Node<'_>, seen: &mut Vec<String>, faults: &mut Faults) -> Checked
 }
 
 /// `body`.
-pub(crate) fn body(endpoint: &Table<'_>, faults: &mut Faults) -> Checked<Option<EnvValue>> {
+pub(crate) fn body(
+    endpoint: &Table<'_>,
+    names: &mut Names,
+    faults: &mut Faults,
+) -> Checked<Option<Text>> {
     let defaults = endpoint.defaults_of("headers");
     let node = endpoint.given("body");
-    node.map(|node| value(&node, defaults, faults)).transpose()
+    node.map(|node| value(&node, defaults, names, faults))
+        .transpose()
+}
+
+/// The parts of a text that are known before any hole is filled.
+pub(crate) fn fixed(text: &Text) -> impl Iterator<Item = &str> {
+    let (whole, parts) = match text {
+        Text::Value(EnvValue::Text(text)) => (Some(text.as_str()), &[][..]),
+        Text::Value(EnvValue::FromEnv { .. } | EnvValue::Secret(_)) => (None, &[][..]),
+        Text::Holed(parts) => (None, &parts[..]),
+    };
+    let parts = parts.iter().filter_map(|part| match part {
+        Part::Fixed(text) => Some(text.as_str()),
+        Part::Hole(_) => None,
+    });
+    whole.into_iter().chain(parts)
 }
 
 fn value<'a>(
+    node: &Node<'a>,
+    defaults: Option<&'a DeTable<'a>>,
+    names: &mut Names,
+    faults: &mut Faults,
+) -> Checked<Text> {
+    if node.value.is_table() {
+        return from_env(node, defaults, faults).map(Text::Value);
+    }
+    if !node.value.is_str() {
+        return Err(faults.add(node.mismatch("a text or { from_env = \"NAME\" }")));
+    }
+    let text = node.text(faults)?;
+    template::of_request(node, text, names, faults)
+}
+
+/// A text without holes, or one out of the environment.
+pub(crate) fn plain_value<'a>(
     node: &Node<'a>,
     defaults: Option<&'a DeTable<'a>>,
     faults: &mut Faults,
@@ -96,7 +131,7 @@ fn value<'a>(
 /// see no form and no JSON, and the app answers quickly that nothing came.
 pub(crate) fn check_fits(
     endpoint: &Table<'_>,
-    (method, headers, has_body): (Method, &[(String, EnvValue)], bool),
+    (method, headers, has_body): (Method, &[(String, Text)], bool),
     faults: &mut Faults,
 ) -> Checked<()> {
     let Some(body) = endpoint.given("body").filter(|_| has_body) else {
@@ -112,7 +147,7 @@ pub(crate) fn check_fits(
         );
         return Err(faults.add(fault.hint("add method = \"POST\", or leave `body` out")));
     }
-    let is_type = |(name, _): &(String, EnvValue)| name.eq_ignore_ascii_case(CONTENT_TYPE);
+    let is_type = |(name, _): &(String, Text)| name.eq_ignore_ascii_case(CONTENT_TYPE);
     if !headers.iter().any(is_type) {
         let message = "the body has no type";
         let fault = GridFault::new(

@@ -12,6 +12,8 @@ use crate::defaults::DEFAULTS;
 use crate::tree::Keys;
 use crate::{constraint, endpoint, environment, file, goal, load, server};
 
+mod login;
+
 const PERCENT: &str = r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$";
 const DURATION: &str = r"^\s*([0-9]+(\.[0-9]+)?\s*(d|h|m|s|ms|us)\s*)+$";
 /// Above zero: some digit is another one.
@@ -21,6 +23,8 @@ const COMPUTED: &str = r"\{\{|^\s*-?[0-9]+\s*\.\.\s*=\s*-?[0-9]+\s*(step\s*0*[1-
 const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$";
 /// What can stand in a request line; nothing from `#` on is ever sent.
 const PATH: &str = r"^/[!-\x22$-~]*$";
+/// The same with holes, whose spaces are never sent.
+const REQUEST_PATH: &str = r"^/([!-\x22$-~]|\{\{[^{}#]*\}\})*$";
 /// The name of a header (RFC 9110, section 5.6.2).
 const TOKEN: &str = "^[!#$%&'*+.^_`|~A-Za-z0-9-]+$";
 const DOTTED: &str = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+$";
@@ -43,6 +47,8 @@ pub fn schema(profiles: &[Profile]) -> Value {
                     "type": "array", "minItems": 1, "items": endpoint_schema(),
                     "description": "What is asked of the app. An answer that is not as expected counts as failed.",
                 }),
+                "data" => login::data(),
+                "login" => login::login(),
                 "load" => load_schema(),
                 "objective" => objective(),
                 "host" => host(),
@@ -230,7 +236,6 @@ fn value_of(kind: &ParamKind) -> Value {
 }
 
 fn endpoint_schema() -> Value {
-    let methods = Method::ALL.map(Method::as_str);
     let mut schema = object(&endpoint::KEYS, &["name", "path"], |key| {
         let (shape, words) = match key {
             "name" => (
@@ -238,11 +243,11 @@ fn endpoint_schema() -> Value {
                 "Names it in tables; no two are the same.",
             ),
             "method" => (
-                json!({ "enum": methods }),
+                methods(),
                 "How it is asked. POST and PATCH are never sent twice.",
             ),
             "path" => (
-                json!({ "type": "string", "pattern": PATH }),
+                json!({ "type": "string", "pattern": REQUEST_PATH }),
                 "Path and query.",
             ),
             "headers" => (
@@ -264,6 +269,10 @@ fn endpoint_schema() -> Value {
     });
     schema["dependencies"] = json!({ "body": ["method", "headers"] });
     schema
+}
+
+fn methods() -> Value {
+    json!({ "enum": Method::ALL.map(Method::as_str) })
 }
 
 fn expect() -> Value {
@@ -463,7 +472,9 @@ pub(crate) mod tests {
                 .unwrap_or_else(|| panic!("no {path}"))
         };
         let server = format!("/properties/server/patternProperties/{NAME}");
-        vec![
+        let of_login = login::tests::places();
+        let of_login = of_login.into_iter().map(|(keys, path)| (keys, at(&path)));
+        let others = vec![
             (&file::KEYS, at("/properties")),
             (
                 &server::COMMAND_KEYS,
@@ -493,7 +504,8 @@ pub(crate) mod tests {
             ),
             (&goal::HOST_KEYS, at("/properties/host/properties")),
             (&goal::BUDGET_KEYS, at("/properties/budget/properties")),
-        ]
+        ];
+        others.into_iter().chain(of_login).collect()
     }
 
     #[test]

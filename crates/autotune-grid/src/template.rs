@@ -2,11 +2,13 @@
 //! before the night begins. Filling the holes is left to whoever launches.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
-use autotune_model::{ErrorCode, ParamName};
+use autotune_model::{EnvValue, ErrorCode, Hole, ParamName, Part, Text};
 use minijinja::{Environment, ErrorKind};
 
 use crate::fault::{Checked, Faults, GridFault, did_you_mean};
+use crate::scalar::{is_name, is_variable};
 use crate::tree::Node;
 
 /// The holes of every text that is filled at launch.
@@ -150,6 +152,104 @@ fn check_word(node: &Node<'_>, word: &str, faults: &mut Faults) -> Checked<BTree
             Err(faults.add(fault))
         }
         _ => Ok(used),
+    }
+}
+
+/// What fills the holes of requests.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    /// Values of the login, and what its steps so far have taken out of answers.
+    pub(crate) values: Vec<String>,
+    /// Data files.
+    pub(crate) tables: Vec<String>,
+    /// The columns that are used, with their places: which there are is known
+    /// only once the files are read.
+    pub(crate) columns: Vec<ColumnUse>,
+}
+
+/// A column of a data file that a request uses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnUse {
+    /// The name of the data file, one that there is.
+    pub table: String,
+    /// The name of the column.
+    pub column: String,
+    /// The text that uses it.
+    pub place: Range<usize>,
+}
+
+/// A text of a request with its holes, which are plain names: a request is
+/// written a hundred thousand times, and no expression is needed for that.
+pub(crate) fn of_request(
+    node: &Node<'_>,
+    text: &str,
+    names: &mut Names,
+    faults: &mut Faults,
+) -> Checked<Text> {
+    let (mut parts, mut rest) = (Vec::new(), text);
+    while let Some((start, end)) = next_hole(rest) {
+        if start > 0 {
+            parts.push(Part::Fixed(rest[..start].to_owned()));
+        }
+        let hole = hole(node, &rest[start..end], faults)?;
+        names.check(node, &hole, faults)?;
+        parts.push(Part::Hole(hole));
+        rest = &rest[end..];
+    }
+    if parts.is_empty() {
+        return Ok(Text::Value(EnvValue::Text(text.to_owned())));
+    }
+    if !rest.is_empty() {
+        parts.push(Part::Fixed(rest.to_owned()));
+    }
+    Ok(Text::Holed(parts))
+}
+
+fn hole(node: &Node<'_>, text: &str, faults: &mut Faults) -> Checked<Hole> {
+    let inner = text
+        .strip_prefix("{{")
+        .and_then(|rest| rest.strip_suffix("}}"));
+    let inner = inner.map(str::trim);
+    let found = inner.and_then(|inner| match inner.split_once('.') {
+        None => is_variable(inner).then(|| Hole::Value(inner.to_owned())),
+        Some((table, column)) => (is_name(table) && is_name(column)).then(|| Hole::Column {
+            table: table.to_owned(),
+            column: column.to_owned(),
+        }),
+    });
+    found.ok_or_else(|| {
+        let message = format!("`{text}` is not a template that a request can have");
+        let fault = node.fault(message, "not a name");
+        faults.add(fault.hint("write {{ name }} or {{ data.column }}"))
+    })
+}
+
+impl Names {
+    fn check(&mut self, node: &Node<'_>, hole: &Hole, faults: &mut Faults) -> Checked<()> {
+        let (name, known) = match hole {
+            Hole::Value(name) => (name, &self.values),
+            Hole::Column { table, .. } => (table, &self.tables),
+        };
+        if !known.contains(name) {
+            let message = format!("nothing is called `{hole}` here");
+            let mut fault = node.fault(message, format!("uses `{hole}`"));
+            let is_table = matches!(hole, Hole::Value(name) if self.tables.contains(name));
+            fault.hint = match is_table {
+                true => Some(format!("write {{{{ {name}.COLUMN }}}}")),
+                false => did_you_mean(name, known.iter().map(String::as_str)),
+            };
+            let hint = "`values` and `extract` under [login] give names, [data.NAME] gives columns";
+            fault.hint.get_or_insert_with(|| hint.to_owned());
+            return Err(faults.add(fault));
+        }
+        if let Hole::Column { table, column } = hole {
+            self.columns.push(ColumnUse {
+                table: table.clone(),
+                column: column.clone(),
+                place: node.span.clone(),
+            });
+        }
+        Ok(())
     }
 }
 

@@ -44,6 +44,12 @@ impl ChoiceStream {
         Self(Pcg64Mcg::seed_from_u64(seed.value()))
     }
 
+    /// A whole number below this one, which is at least one. Below 2^32 the
+    /// numbers are equally likely but for one part in two million.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        ((self.unit() * bound as f64) as u64).min(bound - 1)
+    }
+
     /// Uniform from 0 to below 1, in steps of 2^-53.
     fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64

@@ -26,8 +26,10 @@ pub(crate) struct Connection<S> {
 
 /// What one exchange works with.
 pub(crate) struct Exchange<'a, C> {
-    /// What is sent, and what is looked for.
+    /// What is looked for.
     pub(crate) request: &'a Request,
+    /// What is sent.
+    pub(crate) wire: &'a [u8],
     /// Room to read into, shared by all connections: one is read at a time.
     pub(crate) scratch: &'a mut [u8],
     /// For the time of the first write and of the last read.
@@ -118,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             };
             return Poll::Ready(Ending {
-                result: self.close_book(result, exchange.request),
+                result: self.close_book(result, exchange.wire),
                 end_ns,
             });
         }
@@ -133,10 +135,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn close_book(
         &mut self,
         result: Result<Answer, Broken>,
-        request: &Request,
+        wire: &[u8],
     ) -> Result<Answer, Broken> {
         self.answers += u64::from(result.is_ok());
-        let whole = self.sent == request.len() && !self.write_failed;
+        let whole = self.sent == wire.len() && !self.write_failed;
         result.map(|answer| Answer {
             reusable: answer.reusable && whole,
             ..answer
@@ -145,14 +147,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Writes as much as goes.
     fn poll_send<C: Clock>(&mut self, exchange: &Exchange<'_, C>, cx: &mut Context<'_>) {
-        while self.sent < exchange.request.len() && !self.write_failed {
+        while self.sent < exchange.wire.len() && !self.write_failed {
             let now = exchange.clock.now();
-            let (slices, used) = exchange.request.unsent(self.sent);
-            let stream = Pin::new(&mut self.stream);
-            let written = match &slices[..used] {
-                [only] => stream.poll_write(cx, only),
-                several => stream.poll_write_vectored(cx, several),
-            };
+            let rest = &exchange.wire[self.sent..];
+            let written = Pin::new(&mut self.stream).poll_write(cx, rest);
             match written {
                 Poll::Pending => return,
                 Poll::Ready(Ok(length)) if length > 0 => {

@@ -28,6 +28,8 @@ mod ends;
 #[cfg(test)]
 mod moods;
 #[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod tests;
 
 use ends::Breakage;
@@ -63,14 +65,18 @@ pub(crate) struct Engine<'a, T: Transport, C> {
 }
 
 impl<'a, T: Transport, C: Clock> Engine<'a, T, C> {
-    /// For a checked plan; the clock begins with the schedule.
-    pub(crate) fn new(plan: &'a LoadPlan, stop: &'a AtomicBool, transport: T, clock: C) -> Self {
+    /// For a checked plan and its requests; the clock begins with the schedule.
+    pub(crate) fn new(
+        (plan, requests): (&'a LoadPlan, Vec<Request>),
+        stop: &'a AtomicBool,
+        transport: T,
+        clock: C,
+    ) -> Self {
         let length_ns = nanos(plan.length);
         let (users, limit) = match plan.shape {
             LoadShape::Open { .. } => (None, plan.pool_limit),
             LoadShape::Closed(users) => (Some(users.count), users.count),
         };
-        let request = |endpoint| Request::new(endpoint, &plan.host_header, plan.connections);
         let names = plan.endpoints.iter().map(|endpoint| endpoint.name.clone());
         let hub = Arc::new(WakeHub::default());
         let source = Source::new(plan);
@@ -79,7 +85,7 @@ impl<'a, T: Transport, C: Clock> Engine<'a, T, C> {
             .user_starts()
             .for_each(|start| watch.user_known(0, start));
         Self {
-            requests: plan.endpoints.iter().map(request).collect(),
+            requests,
             timeout_ns: nanos(plan.timeout),
             length_ns,
             give_up_ns: u64::MAX,
@@ -291,8 +297,10 @@ impl<'a, T: Transport, C: Clock> Engine<'a, T, C> {
             return;
         };
         let waker = self.pool.waker(slot);
+        let request = &self.requests[usize::from(flight.arrival.endpoint)];
         let mut exchange = Exchange {
-            request: &self.requests[usize::from(flight.arrival.endpoint)],
+            request,
+            wire: request.wire(flight.arrival.variant),
             scratch: &mut self.scratch,
             clock: &self.clock,
         };

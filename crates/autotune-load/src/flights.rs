@@ -109,6 +109,7 @@ mod tests {
             flights.begin(Arrival {
                 due_ns,
                 endpoint: 0,
+                variant: 0,
                 user: None,
             })
         };

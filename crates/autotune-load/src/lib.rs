@@ -4,7 +4,7 @@
 //! [`autotune_model::LoadRecord`]. The parts combine and know little of each
 //! other:
 //!
-//! - `choice`, `schedule`, `users`, `source`: which request is due when. Pure.
+//! - `choice`, `schedule`, `users`, `spread`, `source`: which request is due when. Pure.
 //! - `request`, `search`, `body`, `response`: bytes out and bytes in. Pure.
 //! - `connection`: one exchange over any stream.
 //! - `transport`, `clock` (over `timer`): the two doors to the machine, each with a simulated
@@ -22,6 +22,7 @@ mod run;
 mod choice;
 mod schedule;
 mod source;
+mod spread;
 mod users;
 
 mod body;

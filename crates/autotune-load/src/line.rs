@@ -52,6 +52,7 @@ mod tests {
             flights.begin(Arrival {
                 due_ns: 0,
                 endpoint: 0,
+                variant: 0,
                 user: None,
             })
         };

@@ -2,9 +2,15 @@
 //! sent. Leaves the sending to `run`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use autotune_model::{ConnectionPolicy, CpuSet, Endpoint, EndpointName, LoadShape, Seed};
+use autotune_model::{
+    ConnectionPolicy, CpuSet, DataTable, Endpoint, EndpointName, LoadShape, LoginSession,
+    MAX_VARIANTS, Seed, Unfilled,
+};
+
+use crate::spread::Spread;
 
 /// One load, ready to be sent.
 #[derive(Clone, Debug)]
@@ -15,6 +21,12 @@ pub struct LoadPlan {
     pub host_header: String,
     /// What is asked, at least one.
     pub endpoints: Vec<Endpoint>,
+    /// Who is logged in; nobody where it is empty. In open load each request is
+    /// of one of them, in closed load each user is.
+    pub sessions: Vec<LoginSession>,
+    /// The data files. Requests take one row after the other, in an order that
+    /// the seed decides; rows that belong to sessions stay with them.
+    pub data: Arc<[DataTable]>,
     /// How requests arrive.
     pub shape: LoadShape,
     /// How connections are used.
@@ -74,13 +86,34 @@ pub enum LoadError {
         /// Its path.
         path: String,
     },
-    /// A header or body that cannot be sent.
-    #[error("endpoint {endpoint}: {what} cannot be sent as it is")]
-    Message {
+    /// A header that cannot be sent.
+    #[error("endpoint {endpoint}: header {header} cannot be sent as it is")]
+    Header {
         /// Which endpoint.
         endpoint: EndpointName,
-        /// `header X-Team` or `body`.
-        what: String,
+        /// Its name.
+        header: String,
+    },
+    /// A request that cannot be made of what there is.
+    #[error("endpoint {endpoint}: the request cannot be written")]
+    Unfilled {
+        /// Which endpoint.
+        endpoint: EndpointName,
+        /// Why.
+        #[source]
+        source: Unfilled,
+    },
+    /// Sessions and rows give more requests than can be written before the load.
+    #[error("{count} requests would have to be written before the load, more than {MAX_VARIANTS}")]
+    TooManyVariants {
+        /// Over all endpoints.
+        count: usize,
+    },
+    /// The requests take more memory than they may.
+    #[error("the requests of all sessions and rows take more than {limit} bytes")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
     },
     /// A host that cannot stand in a header.
     #[error("host {host:?} cannot be sent in a header")]
@@ -128,20 +161,14 @@ impl LoadPlan {
                     weight: endpoint.weight,
                 });
             }
-            if let Some(what) = unsendable(endpoint) {
-                return Err(LoadError::Message {
-                    endpoint: endpoint.name.clone(),
-                    what,
-                });
-            }
-            if !endpoint.path.starts_with('/') || !printable(&endpoint.path) {
-                return Err(LoadError::Path {
-                    endpoint: endpoint.name.clone(),
-                    path: endpoint.path.clone(),
-                });
-            }
         }
         Ok(())
+    }
+
+    /// How the requests of each endpoint differ.
+    pub(crate) fn spreads(&self) -> impl Iterator<Item = Spread> {
+        let endpoints = self.endpoints.iter();
+        endpoints.map(|endpoint| Spread::of(endpoint, self))
     }
 
     fn check_amounts(&self) -> Result<(), LoadError> {
@@ -163,20 +190,13 @@ impl LoadPlan {
         if count > usize::from(u16::MAX) {
             return Err(LoadError::TooManyEndpoints { count });
         }
+        let spreads = self.spreads();
+        let count = spreads.fold(0, |sum, spread| spread.count().saturating_add(sum));
+        if count > MAX_VARIANTS {
+            return Err(LoadError::TooManyVariants { count });
+        }
         Ok(())
     }
-}
-
-/// The header, or the body, that was not taken out of the environment, or that
-/// would end the header and begin another one.
-fn unsendable(endpoint: &Endpoint) -> Option<String> {
-    let is_line = |text: &str| !text.contains(['\r', '\n', '\0']);
-    let mut headers = endpoint.headers.iter();
-    let bad = headers.find(|(name, value)| !is_line(name) || !value.known().is_some_and(is_line));
-    let body = endpoint.body.as_ref();
-    let bad_body = body.is_some_and(|body| body.known().is_none());
-    bad.map(|(name, _)| format!("header {}", name.escape_debug()))
-        .or_else(|| bad_body.then(|| "body".to_owned()))
 }
 
 /// In nanoseconds; 584 years at most.
@@ -186,9 +206,10 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use autotune_model::{Arrivals, EnvValue, Rate, Users};
+    use autotune_model::{Arrivals, EnvValue, Rate, Text, Users};
 
     use super::*;
+    use crate::request::write_all;
 
     pub(crate) fn endpoint(name: &str) -> Endpoint {
         Endpoint::get(name, &format!("/{name}"))
@@ -199,6 +220,8 @@ pub(crate) mod tests {
             target: SocketAddr::from(([127, 0, 0, 1], 9)),
             host_header: "localhost".to_owned(),
             endpoints: vec![endpoint("a")],
+            sessions: Vec::new(),
+            data: [].into(),
             shape: LoadShape::Open {
                 rate: Rate::per_second(10.0).unwrap(),
                 arrivals: Arrivals::Constant,
@@ -217,7 +240,10 @@ pub(crate) mod tests {
     fn check(change: impl FnOnce(&mut LoadPlan), expected: &str) {
         let mut plan = plan();
         change(&mut plan);
-        let text = plan.check().unwrap_err().to_string();
+        let text = match plan.check() {
+            Ok(()) => write_all(&plan).unwrap_err().to_string(),
+            Err(error) => error.to_string(),
+        };
         assert!(text.contains(expected), "{text:?} lacks {expected:?}");
     }
 
@@ -235,14 +261,11 @@ pub(crate) mod tests {
         check(|plan| plan.endpoints.clear(), "no endpoint");
         check(|plan| plan.endpoints[0].weight = 0.0, "weight 0");
         check(|plan| plan.endpoints[0].weight = f64::NAN, "weight NaN");
-        check(|plan| plan.endpoints[0].path = "a".to_owned(), "path");
-        check(|plan| plan.endpoints[0].path = "/a b".to_owned(), "path");
-        check(
-            |plan| plan.endpoints[0].path = "/a\r\nX: y".to_owned(),
-            "path",
-        );
+        check(|plan| plan.endpoints[0].path = "a".into(), "path");
+        check(|plan| plan.endpoints[0].path = "/a b".into(), "path");
+        check(|plan| plan.endpoints[0].path = "/a\r\nX: y".into(), "path");
         let header = |name: &str, value: &str| {
-            let header = (name.to_owned(), EnvValue::Text(value.to_owned()));
+            let header = (name.to_owned(), Text::from(value));
             move |plan: &mut LoadPlan| plan.endpoints[0].headers.push(header)
         };
         check(header("X-A", "1\r\nX-B: 2"), "header X-A cannot");
@@ -251,7 +274,10 @@ pub(crate) mod tests {
             name: "BODY".to_owned(),
             secret: false,
         };
-        check(|plan| plan.endpoints[0].body = Some(from_env), "body");
+        let body = Some(Text::from(from_env));
+        check(|plan| plan.endpoints[0].body = body, "cannot be written");
+        let session = || vec![LoginSession::default(); 100_001];
+        check(|plan| plan.sessions = session(), "100001 requests");
         check(|plan| plan.host_header = "a\r\nX: y".to_owned(), "host");
         check(|plan| plan.length = Duration::ZERO, "no length");
         check(|plan| plan.timeout = Duration::ZERO, "no timeout");

@@ -1,21 +1,20 @@
 //! Requests as bytes, written once before the load. Leaves the sending to
-//! `connection`.
+//! `connection`, and which one is sent to `source`.
 
-use std::io::IoSlice;
+use autotune_model::{ConnectionPolicy, DataTable, Endpoint, Filling, LoginSession};
 
-use autotune_model::{ConnectionPolicy, Endpoint, EnvValue};
-
+use crate::plan::{LoadError, LoadPlan};
 use crate::search::Needle;
+use crate::spread::{Spread, shuffled};
 
-/// The most pieces that go out in one write.
-pub(crate) const MAX_PIECES: usize = 8;
+/// The most bytes that all requests of a load may take.
+const MAX_BYTES: usize = 1 << 30;
 
-/// One endpoint's request, and what a good answer to it is.
+/// The requests to one endpoint, and what a good answer to them is.
 #[derive(Debug)]
 pub(crate) struct Request {
-    /// What goes over the wire, in order.
-    pieces: Vec<Piece>,
-    len: usize,
+    /// What goes over the wire, one for each session and row.
+    variants: Box<[Box<[u8]>]>,
     /// The statuses that are good.
     status: Vec<u16>,
     /// What the body must contain.
@@ -24,106 +23,137 @@ pub(crate) struct Request {
     pub(crate) is_repeatable: bool,
 }
 
-/// A part of a request. Parts that differ from request to request (a token, a
-/// row of a data file) will be further variants, between fixed ones.
-#[derive(Debug)]
-enum Piece {
-    /// The same every time.
-    Fixed(Box<[u8]>),
+/// All requests of a plan, by endpoint: nothing is written during the load.
+pub(crate) fn write_all(plan: &LoadPlan) -> Result<Vec<Request>, LoadError> {
+    let data = shuffled(plan);
+    let mut bytes = 0;
+    let write = |endpoint| write(endpoint, plan, (&data, &mut bytes));
+    plan.endpoints.iter().map(write).collect()
 }
 
-impl Piece {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Fixed(bytes) => bytes,
+fn write(
+    endpoint: &Endpoint,
+    plan: &LoadPlan,
+    (data, bytes): (&[DataTable], &mut usize),
+) -> Result<Request, LoadError> {
+    let nobody = LoginSession::default();
+    let spread = Spread::of(endpoint, plan);
+    let mut variants = Vec::with_capacity(spread.count());
+    for place in 0..spread.count() {
+        let (session, row) = spread.place(place);
+        let session = plan.sessions.get(session).unwrap_or(&nobody);
+        let filling = Filling { session, data, row };
+        let request = wire(endpoint, &filling, plan)?;
+        *bytes += request.len();
+        if *bytes > MAX_BYTES {
+            return Err(LoadError::TooLarge { limit: MAX_BYTES });
         }
+        variants.push(request);
     }
+    Ok(Request {
+        variants: variants.into(),
+        is_repeatable: endpoint.method.is_idempotent(),
+        status: endpoint.expect.status.clone(),
+        contains: endpoint.expect.contains.as_deref().map(Needle::new),
+    })
+}
+
+/// The bytes of one request.
+fn wire(
+    endpoint: &Endpoint,
+    filling: &Filling<'_>,
+    plan: &LoadPlan,
+) -> Result<Box<[u8]>, LoadError> {
+    let filled = endpoint.asked().fill(filling);
+    let request = filled.map_err(|source| LoadError::Unfilled {
+        endpoint: endpoint.name.clone(),
+        source,
+    })?;
+    let is_line = |text: &str| !text.contains(['\r', '\n', '\0']);
+    let mut headers = request.headers.iter();
+    if let Some((name, _)) = headers.find(|(name, value)| !is_line(name) || !is_line(value)) {
+        return Err(LoadError::Header {
+            endpoint: endpoint.name.clone(),
+            header: name.escape_debug().to_string(),
+        });
+    }
+    if !request.path.starts_with('/') || !request.path.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(LoadError::Path {
+            endpoint: endpoint.name.clone(),
+            path: endpoint.path.to_string(),
+        });
+    }
+    let connection = match plan.connections {
+        ConnectionPolicy::KeepAlive => "",
+        ConnectionPolicy::PerRequest => "Connection: close\r\n",
+    };
+    let given = |name: &str| {
+        let mut headers = request.headers.iter();
+        headers.any(|(one, _)| one.eq_ignore_ascii_case(name))
+    };
+    let mut text = format!("{} {} HTTP/1.1\r\n", request.method, request.path);
+    let usual = [
+        ("Host", plan.host_header.as_str()),
+        ("User-Agent", "autotune"),
+        ("Accept", "*/*"),
+    ];
+    for (name, value) in usual.into_iter().filter(|(name, _)| !given(name)) {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    for (name, value) in &request.headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    // A method that may have a body says so when there is none (RFC 9110, 8.6).
+    if request.method.takes_body() {
+        let length = request.body.as_ref().map_or(0, String::len);
+        text.push_str(&format!("Content-Length: {length}\r\n"));
+    }
+    text.push_str(connection);
+    text.push_str("\r\n");
+    text.push_str(request.body.as_deref().unwrap_or_default());
+    Ok(text.into_bytes().into())
 }
 
 impl Request {
-    /// The request to this endpoint. Path and host were checked before.
-    pub(crate) fn new(endpoint: &Endpoint, host: &str, policy: ConnectionPolicy) -> Self {
-        let connection = match policy {
-            ConnectionPolicy::KeepAlive => "",
-            ConnectionPolicy::PerRequest => "Connection: close\r\n",
-        };
-        let given = |name: &str| {
-            let mut headers = endpoint.headers.iter();
-            headers.any(|(one, _)| one.eq_ignore_ascii_case(name))
-        };
-        let mut text = format!("{} {} HTTP/1.1\r\n", endpoint.method, endpoint.path);
-        let usual = [
-            ("Host", host),
-            ("User-Agent", "autotune"),
-            ("Accept", "*/*"),
-        ];
-        for (name, value) in usual.into_iter().filter(|(name, _)| !given(name)) {
-            text.push_str(&format!("{name}: {value}\r\n"));
-        }
-        for (name, value) in &endpoint.headers {
-            text.push_str(&format!(
-                "{name}: {}\r\n",
-                value.known().unwrap_or_default()
-            ));
-        }
-        let body = endpoint.body.as_ref().and_then(EnvValue::known);
-        // A method that may have a body says so when there is none (RFC 9110, 8.6).
-        if endpoint.method.takes_body() {
-            let length = body.map_or(0, str::len);
-            text.push_str(&format!("Content-Length: {length}\r\n"));
-        }
-        text.push_str(connection);
-        text.push_str("\r\n");
-        text.push_str(body.unwrap_or_default());
-        Self {
-            is_repeatable: endpoint.method.is_idempotent(),
-            len: text.len(),
-            pieces: vec![Piece::Fixed(text.into_bytes().into())],
-            status: endpoint.expect.status.clone(),
-            contains: endpoint.expect.contains.as_deref().map(Needle::new),
-        }
-    }
-
-    /// Bytes in all.
-    pub(crate) fn len(&self) -> usize {
-        self.len
+    /// The bytes of this variant.
+    pub(crate) fn wire(&self, variant: u32) -> &[u8] {
+        &self.variants[variant as usize]
     }
 
     /// Whether this status is a good one.
     pub(crate) fn accepts(&self, status: u16) -> bool {
         self.status.contains(&status)
     }
-
-    /// What is left to write after so many bytes: the slices and how many of
-    /// them are used.
-    pub(crate) fn unsent(&self, sent: usize) -> ([IoSlice<'_>; MAX_PIECES], usize) {
-        let mut slices = [IoSlice::new(&[]); MAX_PIECES];
-        let mut used = 0;
-        let mut skip = sent;
-        for bytes in self.pieces.iter().map(Piece::bytes) {
-            if skip < bytes.len() && used < MAX_PIECES {
-                slices[used] = IoSlice::new(&bytes[skip..]);
-                used += 1;
-            }
-            skip = skip.saturating_sub(bytes.len());
-        }
-        (slices, used)
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use autotune_model::{Method, Secret};
+    use autotune_model::{EnvValue, Hole, Method, Part, Secret, Text};
 
     use super::*;
-    use crate::plan::tests::endpoint;
+    use crate::plan::tests::{endpoint, plan};
+
+    /// All variants of the only endpoint.
+    pub(crate) fn texts(plan: &LoadPlan) -> Vec<String> {
+        let request = write_all(plan).unwrap().remove(0);
+        let texts = request.variants.iter();
+        texts
+            .map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+            .collect()
+    }
+
+    fn only(endpoint: Endpoint, connections: ConnectionPolicy) -> LoadPlan {
+        LoadPlan {
+            host_header: "localhost:8000".to_owned(),
+            endpoints: vec![endpoint],
+            connections,
+            ..plan()
+        }
+    }
 
     #[test]
     fn the_policy_decides_the_connection_header() {
-        let wire = |policy| {
-            let request = Request::new(&endpoint("a"), "localhost:8000", policy);
-            String::from_utf8(request.unsent(0).0[0].to_vec()).unwrap()
-        };
+        let wire = |policy| texts(&only(endpoint("a"), policy)).remove(0);
         let kept = "GET /a HTTP/1.1\r\nHost: localhost:8000\r\nUser-Agent: autotune\r\nAccept: */*\r\n\r\n";
         assert_eq!(wire(ConnectionPolicy::KeepAlive), kept);
         assert!(wire(ConnectionPolicy::PerRequest).ends_with("\r\nConnection: close\r\n\r\n"));
@@ -131,7 +161,7 @@ mod tests {
 
     #[test]
     fn method_headers_and_body_are_on_the_wire() {
-        let text = |text: &str| EnvValue::Text(text.to_owned());
+        let text = |text: &str| Text::from(text);
         let endpoint = Endpoint {
             method: Method::Post,
             headers: vec![
@@ -139,15 +169,14 @@ mod tests {
                 ("host".to_owned(), text("shop.example")),
                 (
                     "Authorization".to_owned(),
-                    EnvValue::Secret(Secret::new("Bearer x".to_owned())),
+                    EnvValue::Secret(Secret::new("Bearer x".to_owned())).into(),
                 ),
             ],
             body: Some(text("{\"a\": \"ä\"}")),
             ..endpoint("a")
         };
         let wire = |endpoint: &Endpoint| {
-            let request = Request::new(endpoint, "localhost:8000", ConnectionPolicy::PerRequest);
-            String::from_utf8(request.unsent(0).0[0].to_vec()).unwrap()
+            texts(&only(endpoint.clone(), ConnectionPolicy::PerRequest)).remove(0)
         };
         let expected = "POST /a HTTP/1.1\r\nUser-Agent: autotune\r\nAccept: */*\r\n\
             content-type: application/json\r\nhost: shop.example\r\n\
@@ -169,7 +198,8 @@ mod tests {
                 method,
                 ..endpoint("a")
             };
-            Request::new(&endpoint, "localhost", ConnectionPolicy::KeepAlive).is_repeatable
+            let plan = only(endpoint, ConnectionPolicy::KeepAlive);
+            write_all(&plan).unwrap()[0].is_repeatable
         };
         for method in Method::ALL {
             let once = [Method::Post, Method::Patch].contains(&method);
@@ -178,23 +208,52 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_written_from_any_offset() {
-        let piece = |text: &[u8]| Piece::Fixed(text.into());
-        let request = Request {
-            pieces: vec![piece(b"abc"), piece(b"de"), piece(b"fgh")],
-            len: 8,
-            status: vec![200],
-            contains: None,
-            is_repeatable: true,
+    fn every_session_and_row_has_a_request_of_its_own() {
+        let hole = |hole| Text::Holed(vec![Part::Fixed("/".to_owned()), Part::Hole(hole)]);
+        let column = Hole::Column {
+            table: "items".to_owned(),
+            column: "id".to_owned(),
         };
-        for sent in 0..=8 {
-            let (slices, used) = request.unsent(sent);
-            let rest: Vec<u8> = slices[..used]
-                .iter()
-                .flat_map(|slice| slice.to_vec())
-                .collect();
-            assert_eq!(rest, &b"abcdefgh"[sent..]);
-            assert!(slices[..used].iter().all(|slice| !slice.is_empty()));
-        }
+        let session = |name: &str| LoginSession {
+            values: [("csrf".to_owned(), Secret::new(format!("t{name}")))].into(),
+            cookies: vec![("id".to_owned(), Secret::new(name.to_owned()))],
+            ..LoginSession::default()
+        };
+        let token = hole(Hole::Value("csrf".to_owned()));
+        let with_row = Endpoint {
+            path: hole(column),
+            headers: vec![("X-Token".to_owned(), token)],
+            ..endpoint("a")
+        };
+        let items = DataTable {
+            name: "items".to_owned(),
+            columns: vec!["id".to_owned()],
+            rows: ["1", "2", "3"].map(|id| vec![id.to_owned()]).to_vec(),
+        };
+        let mut plan = LoadPlan {
+            sessions: vec![session("ann"), session("bob")],
+            data: vec![items].into(),
+            ..only(with_row, ConnectionPolicy::KeepAlive)
+        };
+        let part = |text: &str| {
+            let lines: Vec<&str> = text.split("\r\n").collect();
+            let head = lines[0].split(' ').nth(1).unwrap();
+            format!("{head} {}, {}", lines[4], lines[5])
+        };
+        let all: Vec<String> = texts(&plan).iter().map(|text| part(text)).collect();
+        let mut sorted = all.clone();
+        sorted.sort();
+        let one = |row, name| format!("/{row} X-Token: /t{name}, Cookie: id={name}");
+        let expected = ["1", "2", "3"].map(|row| [one(row, "ann"), one(row, "bob")]);
+        assert_eq!(sorted, expected.concat());
+        assert_eq!(
+            all,
+            texts(&plan).iter().map(|t| part(t)).collect::<Vec<_>>()
+        );
+        // Without holes there is one for each session.
+        plan.endpoints[0] = endpoint("a");
+        assert_eq!(texts(&plan).len(), 2);
+        plan.sessions.clear();
+        assert_eq!(texts(&plan).len(), 1);
     }
 }

@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use crate::clock::MonotonicClock;
 use crate::engine::Engine;
 use crate::plan::{LoadError, LoadPlan};
+use crate::request::{Request, write_all};
 use crate::transport::Loopback;
 
 /// Below zero comes first; far from what the kernel's own threads have.
@@ -31,11 +32,12 @@ const NICENESS: i32 = -10;
 /// generator cannot be set up. Failing requests are no errors but data.
 pub fn run(plan: &LoadPlan, stop: &AtomicBool) -> Result<LoadRecord, LoadError> {
     plan.check()?;
+    let requests = write_all(plan)?;
     let setup = |what| move |source| LoadError::Setup { what, source };
     thread::scope(|scope| {
         let generator = thread::Builder::new()
             .name("autotune-load".to_owned())
-            .spawn_scoped(scope, || generate(plan, stop))
+            .spawn_scoped(scope, || generate((plan, requests), stop))
             .map_err(setup("thread"))?;
         match generator.join() {
             Ok(record) => record,
@@ -44,7 +46,10 @@ pub fn run(plan: &LoadPlan, stop: &AtomicBool) -> Result<LoadRecord, LoadError> 
     })
 }
 
-fn generate(plan: &LoadPlan, stop: &AtomicBool) -> Result<LoadRecord, LoadError> {
+fn generate(
+    (plan, requests): (&LoadPlan, Vec<Request>),
+    stop: &AtomicBool,
+) -> Result<LoadRecord, LoadError> {
     if let Some(cpus) = &plan.cpus {
         pin(cpus).map_err(|source| LoadError::Pin {
             cpus: cpus.clone(),
@@ -62,7 +67,7 @@ fn generate(plan: &LoadPlan, stop: &AtomicBool) -> Result<LoadRecord, LoadError>
         let transport = Loopback {
             target: plan.target,
         };
-        let mut engine = Engine::new(plan, stop, transport, clock);
+        let mut engine = Engine::new((plan, requests), stop, transport, clock);
         poll_fn(|cx| engine.poll(cx))
             .await
             .map_err(setup("timer"))?;

@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::plan::LoadPlan;
+use crate::request::write_all;
 use crate::transport::Transport;
 
 /// One millisecond.
@@ -136,7 +137,9 @@ pub(crate) fn simulate_under(
     }));
     let stop = AtomicBool::new(false);
     let transport = FakeNetwork(Rc::clone(&world));
-    let mut engine = Engine::new(plan, &stop, transport, FakeClock(Rc::clone(&world)));
+    let requests = write_all(plan).unwrap();
+    let clock = FakeClock(Rc::clone(&world));
+    let mut engine = Engine::new((plan, requests), &stop, transport, clock);
     let woken = Arc::new(Flag(AtomicBool::new(false)));
     let waker = Waker::from(Arc::clone(&woken));
     loop {
@@ -297,6 +300,17 @@ impl AsyncRead for FakeStream {
     }
 }
 
+/// Whether the head has ended, and the body that it announces.
+fn is_whole(request: &[u8]) -> bool {
+    let text = std::str::from_utf8(request).unwrap_or_default();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let mut lines = head.lines();
+    let length = lines.find_map(|line| line.strip_prefix("Content-Length: "));
+    body.len() >= length.map_or(0, |length| length.parse().unwrap())
+}
+
 impl AsyncWrite for FakeStream {
     fn poll_write(
         self: Pin<&mut Self>,
@@ -313,7 +327,7 @@ impl AsyncWrite for FakeStream {
         } = &mut *world;
         let wire = &mut streams[self.index];
         wire.request.extend_from_slice(bytes);
-        if wire.request.ends_with(b"\r\n\r\n") {
+        if is_whole(&wire.request) {
             let text = String::from_utf8(std::mem::take(&mut wire.request)).unwrap();
             let asked = Asked {
                 at_ns: *now,

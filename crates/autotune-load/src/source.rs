@@ -7,6 +7,7 @@ use autotune_model::LoadShape;
 use crate::choice::{ChoiceStream, Weights};
 use crate::plan::{LoadPlan, nanos};
 use crate::schedule::Schedule;
+use crate::spread::Spread;
 use crate::users::UserCrowd;
 
 /// A request that is due.
@@ -16,6 +17,8 @@ pub(crate) struct Arrival {
     pub(crate) due_ns: u64,
     /// What, by the order of the plan.
     pub(crate) endpoint: u16,
+    /// Which of the endpoint's requests: in whose session, with which row.
+    pub(crate) variant: u32,
     /// Who, in closed load.
     pub(crate) user: Option<u32>,
 }
@@ -25,6 +28,7 @@ pub(crate) struct Arrival {
 pub(crate) struct Source {
     kind: Kind,
     weights: Weights,
+    spreads: Box<[Spread]>,
     /// Nothing is due at this time or later.
     end_ns: u64,
 }
@@ -35,6 +39,11 @@ enum Kind {
         schedule: Schedule,
         next: u64,
         stream: ChoiceStream,
+        /// A stream of its own, so that the endpoints are the same however many
+        /// sessions there are.
+        sessions: ChoiceStream,
+        /// By endpoint: how often it was asked.
+        asked: Box<[u64]>,
     },
     Closed(UserCrowd),
 }
@@ -50,6 +59,8 @@ impl Source {
                     next: schedule.next().unwrap_or(u64::MAX),
                     schedule,
                     stream: ChoiceStream::new(plan.seed.derive("endpoints", &[])),
+                    sessions: ChoiceStream::new(plan.seed.derive("sessions", &[])),
+                    asked: vec![0; plan.endpoints.len()].into(),
                 }
             }
             LoadShape::Closed(users) => Kind::Closed(UserCrowd::new(users, plan.seed)),
@@ -57,6 +68,7 @@ impl Source {
         Self {
             kind,
             weights: Weights::new(plan.endpoints.iter().map(|endpoint| endpoint.weight)),
+            spreads: plan.spreads().collect(),
             end_ns: nanos(plan.length),
         }
     }
@@ -88,20 +100,34 @@ impl Source {
                 schedule,
                 next,
                 stream,
+                sessions,
+                asked,
             } => {
                 let due_ns = std::mem::replace(next, schedule.next().unwrap_or(u64::MAX));
+                let endpoint = self.weights.pick(stream);
+                let asked = &mut asked[usize::from(endpoint)];
+                let row = std::mem::replace(asked, *asked + 1);
+                let spread = self.spreads[usize::from(endpoint)];
+                let session = sessions.below(spread.sessions());
                 Some(Arrival {
                     due_ns,
-                    endpoint: self.weights.pick(stream),
+                    endpoint,
+                    variant: spread.variant(session, row),
                     user: None,
                 })
             }
             Kind::Closed(users) => {
-                let (due_ns, user, endpoint) = users.take(&self.weights)?;
+                let turn = users.take(&self.weights)?;
+                let spread = self.spreads[usize::from(turn.endpoint)];
+                // Users begin at rows that are far from each other, so that they
+                // do not all ask for the same.
+                let first = u64::from(turn.user) * spread.rows() / u64::from(users.count());
+                let row = first + turn.number;
                 Some(Arrival {
-                    due_ns,
-                    endpoint,
-                    user: Some(user),
+                    due_ns: turn.due_ns,
+                    endpoint: turn.endpoint,
+                    variant: spread.variant(u64::from(turn.user), row),
+                    user: Some(turn.user),
                 })
             }
         }
@@ -125,7 +151,9 @@ impl Source {
 mod tests {
     use std::time::Duration;
 
-    use autotune_model::{Arrivals, Rate, Seed, Users};
+    use autotune_model::{
+        Arrivals, DataTable, Endpoint, Hole, LoginSession, Part, Rate, Seed, Text, Users,
+    };
     use proptest::prelude::*;
 
     use super::*;
@@ -166,12 +194,81 @@ mod tests {
             Some(Arrival {
                 due_ns: 0,
                 endpoint: 0,
+                variant: 0,
                 user: Some(0)
             })
         );
         assert_eq!(source.take_due(u64::MAX), None);
         assert_eq!(source.ended(Some(0), 1_000_000, true), Some(11_000_000));
         assert_eq!(source.next_due(), Some(11_000_000));
+    }
+
+    /// Two endpoints, the first with rows, in two sessions.
+    fn with_rows() -> LoadPlan {
+        let column = Hole::Column {
+            table: "items".to_owned(),
+            column: "id".to_owned(),
+        };
+        let with_row = Endpoint {
+            path: Text::Holed(vec![Part::Fixed("/".to_owned()), Part::Hole(column)]),
+            ..endpoint("a")
+        };
+        let items = DataTable {
+            name: "items".to_owned(),
+            columns: vec!["id".to_owned()],
+            rows: (0..5).map(|id| vec![format!("{id}")]).collect(),
+        };
+        LoadPlan {
+            endpoints: vec![with_row, endpoint("b")],
+            sessions: vec![LoginSession::default(); 2],
+            data: vec![items].into(),
+            length: Duration::from_secs(100),
+            ..plan()
+        }
+    }
+
+    #[test]
+    fn in_open_load_rows_come_one_after_the_other_and_sessions_by_chance() {
+        let asked = all(&with_rows());
+        let of = |endpoint| {
+            asked
+                .iter()
+                .filter(move |arrival| arrival.endpoint == endpoint)
+        };
+        let rows: Vec<u32> = of(0).map(|arrival| arrival.variant % 5).collect();
+        let expected: Vec<u32> = (0..5).cycle().take(rows.len()).collect();
+        assert_eq!(rows, expected);
+        // Expected 500 of 1,000 with a standard deviation of 16.
+        let sessions = of(0).map(|arrival| arrival.variant / 5);
+        let first = sessions.chain(of(1).map(|arrival| arrival.variant));
+        let first = first.filter(|session| *session == 0).count();
+        assert!((420..580).contains(&first), "{first}");
+    }
+
+    #[test]
+    fn in_closed_load_a_user_keeps_the_session_and_begins_at_rows_of_its_own() {
+        let mut plan = with_rows();
+        plan.endpoints.truncate(1);
+        plan.shape = LoadShape::Closed(Users {
+            count: 3,
+            think: Duration::ZERO,
+        });
+        let of = |order: [u32; 3]| {
+            let mut source = Source::new(&plan);
+            let mut variants = [const { Vec::new() }; 3];
+            for _ in 0..4 {
+                while let Some(arrival) = source.take_due(u64::MAX) {
+                    variants[arrival.user.unwrap() as usize].push(arrival.variant);
+                }
+                for user in order {
+                    source.ended(Some(user), 1, true);
+                }
+            }
+            variants
+        };
+        let expected = [[0, 1, 2, 3], [6, 7, 8, 9], [3, 4, 0, 1]];
+        assert_eq!(of([0, 1, 2]), expected);
+        assert_eq!(of([2, 0, 1]), expected);
     }
 
     proptest! {

@@ -22,7 +22,22 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 pub(crate) struct UserCrowd {
     due: BinaryHeap<Reverse<(u64, u32)>>,
     streams: Vec<ChoiceStream>,
+    /// How often each has asked.
+    asked: Vec<u64>,
     think_ns: u64,
+}
+
+/// A user who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// When.
+    pub(crate) due_ns: u64,
+    /// Who.
+    pub(crate) user: u32,
+    /// What, by the order of the plan.
+    pub(crate) endpoint: u16,
+    /// Which of the user's requests, counted from 0.
+    pub(crate) number: u64,
 }
 
 impl UserCrowd {
@@ -37,6 +52,7 @@ impl UserCrowd {
                 .map(|user| Reverse((first(user), user)))
                 .collect(),
             streams: (0..users.count).map(stream).collect(),
+            asked: vec![0; users.count as usize],
             think_ns: nanos(users.think),
         }
     }
@@ -51,11 +67,21 @@ impl UserCrowd {
         self.due.peek().map(|Reverse((due, _))| *due)
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.streams.len()).expect("their count was a u32")
+    }
+
     /// The next user, with the time and the endpoint.
-    pub(crate) fn take(&mut self, weights: &Weights) -> Option<(u64, u32, u16)> {
-        let Reverse((due, user)) = self.due.pop()?;
-        let endpoint = weights.pick(&mut self.streams[user as usize]);
-        Some((due, user, endpoint))
+    pub(crate) fn take(&mut self, weights: &Weights) -> Option<Turn> {
+        let Reverse((due_ns, user)) = self.due.pop()?;
+        let asked = &mut self.asked[user as usize];
+        Some(Turn {
+            due_ns,
+            user,
+            endpoint: weights.pick(&mut self.streams[user as usize]),
+            number: std::mem::replace(asked, *asked + 1),
+        })
     }
 
     /// The user's request has ended; gives the time of the next one.
@@ -85,12 +111,12 @@ mod tests {
         let mut users = crowd(4, 1000);
         let weights = Weights::new([1.0]);
         let times: Vec<u64> = std::iter::from_fn(|| users.take(&weights))
-            .map(|(due, ..)| due)
+            .map(|turn| turn.due_ns)
             .collect();
         assert_eq!(times, [0, 250_000_000, 500_000_000, 750_000_000]);
         let mut users = crowd(2, 0);
         let times: Vec<u64> = std::iter::from_fn(|| users.take(&weights))
-            .map(|(due, ..)| due)
+            .map(|turn| turn.due_ns)
             .collect();
         assert_eq!(times, [0, 1_000_000]);
     }
@@ -98,7 +124,13 @@ mod tests {
     #[test]
     fn a_user_thinks_after_an_answer_and_backs_off_without_one() {
         let mut users = crowd(1, 20);
-        assert_eq!(users.take(&Weights::new([1.0])), Some((0, 0, 0)));
+        let first = Turn {
+            due_ns: 0,
+            user: 0,
+            endpoint: 0,
+            number: 0,
+        };
+        assert_eq!(users.take(&Weights::new([1.0])), Some(first));
         assert_eq!(users.next_due(), None);
         assert_eq!(users.ended(0, 5_000_000, true), 25_000_000);
         assert_eq!(users.next_due(), Some(25_000_000));
@@ -113,8 +145,8 @@ mod tests {
             let mut users = crowd(2, 0);
             let mut asked = [Vec::new(), Vec::new()];
             for round in 0..40 {
-                while let Some((_, user, endpoint)) = users.take(&weights) {
-                    asked[user as usize].push(endpoint);
+                while let Some(turn) = users.take(&weights) {
+                    asked[turn.user as usize].push((turn.endpoint, turn.number));
                 }
                 users.ended(answer_first, round, true);
                 users.ended(1 - answer_first, round, true);

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use crate::secret::Secret;
-use crate::server::EnvValue;
+use crate::text::{Asked, Text};
 
 /// The name of an endpoint, as in `name = "api_1"`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,12 +34,12 @@ pub struct Endpoint {
     /// How it is asked.
     pub method: Method,
     /// Path and query, beginning with a slash.
-    pub path: String,
+    pub path: Text,
     /// Further headers, in the order of the grid file; no name twice, in whatever
     /// case.
-    pub headers: Vec<(String, EnvValue)>,
+    pub headers: Vec<(String, Text)>,
     /// What is sent with it; never with a method that has no body.
-    pub body: Option<EnvValue>,
+    pub body: Option<Text>,
     /// Share of the traffic, and weight in the objective; above zero.
     pub weight: f64,
     /// What makes an answer good.
@@ -112,7 +111,7 @@ impl Endpoint {
         Self {
             name: EndpointName::new(name),
             method: Method::Get,
-            path: path.to_owned(),
+            path: Text::from(path),
             headers: Vec::new(),
             body: None,
             weight: 1.0,
@@ -131,30 +130,26 @@ impl Endpoint {
         mut self,
         variable: impl Fn(&str) -> Option<&'e str>,
     ) -> Result<Self, String> {
-        let values = self.headers.iter_mut().map(|(_, value)| value);
-        for value in values.chain(&mut self.body) {
-            if let EnvValue::FromEnv { name, secret } = value {
-                let text = variable(name).ok_or_else(|| name.clone())?.to_owned();
-                *value = match secret {
-                    true => EnvValue::Secret(Secret::new(text)),
-                    false => EnvValue::Text(text),
-                };
-            }
+        let headers = self.headers.iter_mut().map(|(_, value)| value);
+        for text in headers.chain(&mut self.body) {
+            text.take(&variable)?;
         }
         Ok(self)
     }
 
+    /// What is asked.
+    pub fn asked(&self) -> Asked<'_> {
+        Asked {
+            method: self.method,
+            path: &self.path,
+            headers: &self.headers,
+            body: self.body.as_ref(),
+        }
+    }
+
     /// What must reach neither store, log nor report.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        let values = self
-            .headers
-            .iter()
-            .map(|(_, value)| value)
-            .chain(&self.body);
-        values.filter_map(|value| match value {
-            EnvValue::Secret(secret) => Some(secret.expose().as_str()),
-            EnvValue::Text(_) | EnvValue::FromEnv { .. } => None,
-        })
+        self.asked().secrets()
     }
 }
 
@@ -189,12 +184,15 @@ impl ConnectionPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::EnvValue;
 
     #[test]
     fn values_are_taken_out_of_the_environment_and_secrets_kept() {
-        let from = |name: &str, secret| EnvValue::FromEnv {
-            name: name.to_owned(),
-            secret,
+        let from = |name: &str, secret| {
+            Text::Value(EnvValue::FromEnv {
+                name: name.to_owned(),
+                secret,
+            })
         };
         let endpoint = Endpoint {
             headers: vec![
@@ -211,7 +209,7 @@ mod tests {
         };
         let resolved = endpoint.clone().resolve(all).unwrap();
         assert_eq!(resolved.secrets().collect::<Vec<_>>(), ["TOKEN", "BODY"]);
-        assert_eq!(resolved.headers[1].1, EnvValue::Text("TEAM".to_owned()));
+        assert_eq!(resolved.headers[1].1, Text::from("TEAM"));
         let none = |name: &str| (name == "TOKEN").then_some("x");
         assert_eq!(endpoint.resolve(none), Err("TEAM".to_owned()));
     }

@@ -7,17 +7,20 @@
 
 pub mod code;
 pub mod configuration;
+pub mod data;
 pub mod endpoint;
 pub mod histogram;
 pub mod history;
 pub mod host;
 pub mod id;
 pub mod load;
+pub mod login;
 pub mod objective;
 pub mod profile;
 pub mod record;
 pub mod secret;
 pub mod server;
+pub mod text;
 pub mod time;
 pub mod trial;
 pub mod units;
@@ -25,12 +28,14 @@ pub mod value;
 
 pub use code::ErrorCode;
 pub use configuration::{Configuration, Label};
+pub use data::DataTable;
 pub use endpoint::{ConnectionPolicy, Endpoint, EndpointName, Expect, Method};
 pub use histogram::{Histogram, SparseHistogram};
 pub use history::{Decision, DecisionKind, History, StopReason};
 pub use host::{CpuPlacement, CpuSet, HostFacts};
 pub use id::{ConfigId, Seed, VariantName};
 pub use load::{Arrivals, LoadShape, Users};
+pub use login::{Extractor, Login, LoginStep};
 pub use objective::{Accept, MaxLatency, Metric, Objective, Over, Quantile};
 pub use profile::{Condition, ConfigFile, Fold, Param, ParamKind, Profile, Recycling, Test};
 pub use record::{
@@ -40,6 +45,9 @@ pub use record::{
 };
 pub use secret::Secret;
 pub use server::{EnvValue, ServerVariant};
+pub use text::{
+    Asked, Filling, Hole, LoginSession, MAX_VARIANTS, Part, Request, Text, Unfilled, encodings,
+};
 pub use time::{Anchor, Span};
 pub use trial::{Outcome, Stage, TrialKey, TrialSpec};
 pub use units::{Bytes, Rate, Share};

@@ -60,6 +60,22 @@ pub enum EnvValue {
 }
 
 impl EnvValue {
+    /// Takes the value out of the environment, where it comes from there. The
+    /// fault is the name of a variable that is not there.
+    pub(crate) fn take<'e>(
+        &mut self,
+        variable: impl Fn(&str) -> Option<&'e str>,
+    ) -> Result<(), String> {
+        if let Self::FromEnv { name, secret } = self {
+            let text = variable(name).ok_or_else(|| name.clone())?.to_owned();
+            *self = match secret {
+                true => Self::Secret(Secret::new(text)),
+                false => Self::Text(text),
+            };
+        }
+        Ok(())
+    }
+
     /// The text, where it needs not be taken from the environment first.
     pub fn known(&self) -> Option<&str> {
         match self {

@@ -51,7 +51,7 @@ fn hostile_texts_stay_texts() {
     fixture.versions.insert(EVIL.to_owned(), EVIL.to_owned());
     fixture.planned.folded.push(EVIL.to_owned());
     fixture.planned.dropped.push(EVIL.to_owned());
-    fixture.endpoints[0].path = EVIL.to_owned();
+    fixture.endpoints[0].path = EVIL.into();
     for trial in &mut fixture.history.trials {
         if trial.spec.key.position == 2 {
             trial.outcome = Outcome::Died {

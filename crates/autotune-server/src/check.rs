@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use autotune_model::{Endpoint, EndpointName};
+use autotune_model::{Endpoint, EndpointName, Expect, Method, Unfilled};
 
 use crate::http::{Answer, HttpError};
+use crate::redact::Redactor;
 
 const EXCERPT_CHARS: usize = 300;
 /// Words in a redirect's target that tell of a login page.
@@ -12,13 +13,13 @@ const LOGIN_WORDS: [&str; 8] = [
     "login", "log-in", "log_in", "signin", "sign-in", "sign_in", "sso", "oauth",
 ];
 
-/// An endpoint that does not answer as it should.
+/// An endpoint, or a step of the login, that does not answer as it should.
 #[derive(Debug, thiserror::Error)]
-#[error("endpoint `{endpoint}` ({path}) {problem}")]
+#[error("{} {problem}", whom.with(path))]
 pub struct CheckFailure {
     /// Which.
-    pub endpoint: EndpointName,
-    /// What was asked.
+    pub whom: Whom,
+    /// What was asked, as in the grid file.
     pub path: String,
     /// What is wrong.
     pub problem: Problem,
@@ -27,6 +28,39 @@ pub struct CheckFailure {
     /// Why no answer came.
     #[source]
     pub source: Option<HttpError>,
+}
+
+/// What was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// An endpoint.
+    Endpoint(EndpointName),
+    /// A step of the login.
+    Step {
+        /// Counted from 1.
+        number: usize,
+        /// Whose login, counted from 1, where there are several.
+        session: Option<usize>,
+        /// How it was asked.
+        method: Method,
+    },
+}
+
+impl Whom {
+    fn with(&self, path: &str) -> String {
+        match self {
+            Self::Endpoint(name) => format!("endpoint `{name}` ({path})"),
+            Self::Step {
+                number,
+                session,
+                method,
+            } => {
+                let session = session.map(|session| format!(" of session {session}"));
+                let session = session.unwrap_or_default();
+                format!("login step {number}{session} ({method} {path})")
+            }
+        }
+    }
 }
 
 /// What is wrong with an answer.
@@ -53,6 +87,17 @@ pub enum Problem {
         /// The text.
         text: String,
     },
+    /// A value that a step is to take out of the answer is not there.
+    Missing {
+        /// What came.
+        status: u16,
+        /// The name of the hole that it would fill.
+        name: String,
+        /// Where it was looked for, for people.
+        place: String,
+    },
+    /// The request cannot be made.
+    Unfilled(Unfilled),
     /// Nothing came.
     NoAnswer,
 }
@@ -76,6 +121,15 @@ impl fmt::Display for Problem {
                 status, location, ..
             } => write!(f, "answered {status}, a redirect to {location}"),
             Self::Lacks { text } => write!(f, "answered without the text `{text}`"),
+            Self::Missing {
+                status,
+                name,
+                place,
+            } => write!(
+                f,
+                "answered {status} without `{name}`: there is none {place}"
+            ),
+            Self::Unfilled(unfilled) => write!(f, "cannot be asked: {unfilled}"),
             Self::NoAnswer => f.write_str("gave no answer"),
         }
     }
@@ -85,41 +139,71 @@ impl CheckFailure {
     /// Judges what came back from an endpoint; `None` when it is good.
     pub fn judge(endpoint: &Endpoint, result: Result<Answer, HttpError>) -> Option<Self> {
         let (problem, excerpt, source) = match result {
-            Ok(answer) => (problem(endpoint, &answer)?, excerpt(&answer.body), None),
+            Ok(answer) => {
+                let problem = Problem::of(&endpoint.expect, &answer)?;
+                (problem, answer.excerpt(), None)
+            }
             Err(error) => (Problem::NoAnswer, String::new(), Some(error)),
         };
         Some(Self {
-            endpoint: endpoint.name.clone(),
-            path: endpoint.path.clone(),
             problem,
             excerpt,
             source,
+            ..Self::unfilled(endpoint, Unfilled::NotTaken)
         })
+    }
+
+    /// An endpoint that cannot be asked.
+    pub fn unfilled(endpoint: &Endpoint, why: Unfilled) -> Self {
+        Self {
+            whom: Whom::Endpoint(endpoint.name.clone()),
+            path: endpoint.path.to_string(),
+            problem: Problem::Unfilled(why),
+            excerpt: String::new(),
+            source: None,
+        }
+    }
+
+    /// Takes secrets out of what the server said.
+    pub fn clean(&mut self, redactor: &Redactor) {
+        self.excerpt = redactor.clean(&self.excerpt);
+        if let Problem::Redirect { location, .. } = &mut self.problem {
+            *location = redactor.clean(location);
+        }
     }
 }
 
-fn problem(endpoint: &Endpoint, answer: &Answer) -> Option<Problem> {
-    let expect = &endpoint.expect;
-    if !expect.status.contains(&answer.status) {
-        return Some(match &answer.location {
-            Some(location) if (300..400).contains(&answer.status) => Problem::Redirect {
-                status: answer.status,
-                location: location.clone(),
-                login: is_login(location),
-            },
-            _ => Problem::Status {
-                got: answer.status,
-                expected: expect.status.clone(),
-            },
-        });
+impl Problem {
+    /// What is wrong with this answer, if anything is.
+    pub(crate) fn of(expect: &Expect, answer: &Answer) -> Option<Self> {
+        if !expect.status.contains(&answer.status) {
+            return Some(match answer.location() {
+                Some(location) if (300..400).contains(&answer.status) => Self::Redirect {
+                    status: answer.status,
+                    location: location.to_owned(),
+                    login: is_login(location),
+                },
+                _ => Self::Status {
+                    got: answer.status,
+                    expected: expect.status.clone(),
+                },
+            });
+        }
+        let text = expect.contains.as_ref()?;
+        let found = text.is_empty()
+            || answer
+                .body
+                .windows(text.len())
+                .any(|part| part == text.as_bytes());
+        (!found).then(|| Self::Lacks { text: text.clone() })
     }
-    let text = expect.contains.as_ref()?;
-    let found = text.is_empty()
-        || answer
-            .body
-            .windows(text.len())
-            .any(|part| part == text.as_bytes());
-    (!found).then(|| Problem::Lacks { text: text.clone() })
+}
+
+impl Answer {
+    /// The beginning of the body, on one line.
+    pub(crate) fn excerpt(&self) -> String {
+        excerpt(&self.body)
+    }
 }
 
 fn is_login(location: &str) -> bool {
@@ -140,7 +224,7 @@ fn excerpt(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use autotune_model::Expect;
+    use autotune_model::Secret;
 
     fn check(status: u16, location: Option<&str>, body: &str) -> Option<String> {
         let endpoint = Endpoint {
@@ -152,7 +236,10 @@ mod tests {
         };
         let answer = Answer {
             status,
-            location: location.map(str::to_owned),
+            headers: location
+                .map(|location| ("location".to_owned(), Secret::new(location.to_owned())))
+                .into_iter()
+                .collect(),
             body: body.into(),
         };
         CheckFailure::judge(&endpoint, Ok(answer)).map(|failure| failure.to_string())

@@ -4,9 +4,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use autotune_model::{Endpoint, Method};
+use autotune_model::{Asked, Filling, Method, Request, Secret, Unfilled};
 use reqwest::RequestBuilder;
-use reqwest::header::LOCATION;
 use reqwest::redirect::Policy;
 use tokio::time::{Instant, sleep};
 
@@ -29,10 +28,53 @@ pub struct Http {
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
-    /// Where it redirects to.
-    pub location: Option<String>,
+    /// The headers. Some hold tokens.
+    pub headers: Vec<(String, Secret<String>)>,
     /// The body.
     pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// All values of this header.
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let headers = self.headers.iter();
+        let called = headers.filter(move |(one, _)| one.eq_ignore_ascii_case(name));
+        called.map(|(_, value)| value.expose().as_str())
+    }
+
+    /// The first value of this header.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let (_, value) = headers.find(|(one, _)| one.eq_ignore_ascii_case(name))?;
+        Some(value.expose())
+    }
+
+    /// Where it redirects to.
+    pub(crate) fn location(&self) -> Option<&str> {
+        self.header("location")
+    }
+}
+
+/// A request and how its path is shown: filled in, it may hold secrets.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// What is sent.
+    pub request: Request,
+    /// As in the grid file.
+    pub path: String,
+}
+
+impl Question {
+    /// What is asked, with its holes filled.
+    ///
+    /// # Errors
+    /// When they cannot be.
+    pub fn of(asked: Asked<'_>, filling: &Filling<'_>) -> Result<Self, Unfilled> {
+        Ok(Self {
+            request: asked.fill(filling)?,
+            path: asked.path.to_string(),
+        })
+    }
 }
 
 /// Nothing that is HTTP came back.
@@ -88,41 +130,30 @@ impl Http {
         Ok(Self { client })
     }
 
-    /// Asks once.
+    /// Asks once, as the load will: with method, headers and body.
     ///
     /// # Errors
     /// When no whole answer comes within the timeout.
-    pub async fn get(
+    pub async fn ask(
         &self,
         address: SocketAddr,
-        path: &str,
+        question: &Question,
         timeout: Duration,
     ) -> Result<Answer, HttpError> {
-        let url = format!("http://{address}{path}");
-        let asked = ask(self.client.get(&url).timeout(timeout)).await;
-        asked.map_err(|source| HttpError::NoAnswer { url, source })
-    }
-
-    /// Asks an endpoint once, as the load will: with its method, headers and body.
-    ///
-    /// # Errors
-    /// When no whole answer comes within the timeout.
-    pub async fn endpoint(
-        &self,
-        address: SocketAddr,
-        endpoint: &Endpoint,
-        timeout: Duration,
-    ) -> Result<Answer, HttpError> {
-        let url = format!("http://{address}{}", endpoint.path);
-        let mut request = self.client.request(method(endpoint.method), &url);
-        for (name, value) in &endpoint.headers {
-            request = request.header(name, value.known().unwrap_or_default());
+        let asked = &question.request;
+        let url = format!("http://{address}{}", asked.path);
+        let mut request = self.client.request(method(asked.method), &url);
+        for (name, value) in &asked.headers {
+            request = request.header(name, value);
         }
-        if let Some(body) = &endpoint.body {
-            request = request.body(body.known().unwrap_or_default().to_owned());
+        if let Some(body) = &asked.body {
+            request = request.body(body.clone());
         }
-        let asked = ask(request.timeout(timeout)).await;
-        asked.map_err(|source| HttpError::NoAnswer { url, source })
+        let answer = ask(request.timeout(timeout)).await;
+        answer.map_err(|source| HttpError::NoAnswer {
+            url: format!("http://{address}{}", question.path),
+            source: source.without_url(),
+        })
     }
 
     /// Asks this again and again until an expected status comes. Can be dropped
@@ -130,7 +161,7 @@ impl Http {
     pub async fn until_ready(
         &self,
         address: SocketAddr,
-        endpoint: &Endpoint,
+        (question, good): (&Question, &[u16]),
         limit: Duration,
     ) -> Readiness {
         let deadline = Instant::now() + limit;
@@ -147,8 +178,8 @@ impl Http {
                     None => Readiness::NoAnswer { last },
                 };
             }
-            match self.endpoint(address, endpoint, left).await {
-                Ok(answer) if endpoint.expect.status.contains(&answer.status) => {
+            match self.ask(address, question, left).await {
+                Ok(answer) if good.contains(&answer.status) => {
                     return Readiness::Ready {
                         status: answer.status,
                     };
@@ -167,8 +198,11 @@ impl Http {
 
 async fn ask(request: RequestBuilder) -> Result<Answer, reqwest::Error> {
     let mut response = request.send().await?;
-    let location = response.headers().get(LOCATION);
-    let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let headers = response.headers().iter().map(|(name, value)| {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        (name.as_str().to_owned(), Secret::new(value))
+    });
+    let headers = headers.collect();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
@@ -178,7 +212,7 @@ async fn ask(request: RequestBuilder) -> Result<Answer, reqwest::Error> {
     }
     Ok(Answer {
         status: response.status().as_u16(),
-        location,
+        headers,
         body,
     })
 }
@@ -197,7 +231,7 @@ fn method(method: Method) -> reqwest::Method {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use autotune_model::EnvValue;
+    use autotune_model::{Endpoint, LoginSession, Text};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -226,7 +260,9 @@ mod tests {
     async fn check(answers: Vec<&'static str>, expected: &[u16], status: u16) {
         let (address, task) = serve(answers).await;
         let http = Http::new().expect("a client");
-        let readiness = http.until_ready(address, &question(expected), LIMIT).await;
+        let readiness = http
+            .until_ready(address, (&question(), expected), LIMIT)
+            .await;
         assert!(
             matches!(readiness, Readiness::Ready { status: got } if got == status),
             "{readiness:?}"
@@ -234,10 +270,17 @@ mod tests {
         task.await.expect("all were asked");
     }
 
-    fn question(expected: &[u16]) -> Endpoint {
-        let mut question = Endpoint::get("x", "/x");
-        question.expect.status = expected.to_vec();
-        question
+    fn question() -> Question {
+        of(&Endpoint::get("x", "/x"))
+    }
+
+    fn of(endpoint: &Endpoint) -> Question {
+        let filling = Filling {
+            session: &LoginSession::default(),
+            data: &[],
+            row: 0,
+        };
+        Question::of(endpoint.asked(), &filling).expect("nothing to fill")
     }
 
     #[tokio::test]
@@ -252,7 +295,9 @@ mod tests {
         let (address, task) = serve(vec![ABSENT; 1000]).await;
         let http = Http::new().expect("a client");
         let limit = Duration::from_secs(2);
-        let readiness = http.until_ready(address, &question(&[200]), limit).await;
+        let readiness = http
+            .until_ready(address, (&question(), &[200]), limit)
+            .await;
         let is_404 = matches!(&readiness, Readiness::Unexpected { last } if last.status == 404);
         assert!(is_404, "{readiness:?}");
         task.abort();
@@ -263,9 +308,10 @@ mod tests {
         let answer = "HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 2\r\n\r\nno";
         let (address, task) = serve(vec![answer]).await;
         let http = Http::new().expect("a client");
-        let answer = http.get(address, "/x", LIMIT).await.expect("an answer");
+        let answer = http.ask(address, &question(), LIMIT).await;
+        let answer = answer.expect("an answer");
         assert_eq!(answer.status, 302);
-        assert_eq!(answer.location.as_deref(), Some("/login"));
+        assert_eq!(answer.location(), Some("/login"));
         assert_eq!(answer.body, b"no");
         task.await.expect("asked once");
     }
@@ -276,7 +322,9 @@ mod tests {
         task.await.expect("the listener is closed");
         let http = Http::new().expect("a client");
         let limit = Duration::from_millis(30);
-        let readiness = http.until_ready(address, &question(&[200]), limit).await;
+        let readiness = http
+            .until_ready(address, (&question(), &[200]), limit)
+            .await;
         assert!(matches!(readiness, Readiness::NoAnswer { last: Some(_) }));
     }
 
@@ -295,7 +343,7 @@ mod tests {
             stream.write_all(answer).await.expect("written");
             String::from_utf8(seen).expect("text").to_ascii_lowercase()
         });
-        let text = |text: &str| EnvValue::Text(text.to_owned());
+        let text = |text: &str| Text::from(text);
         let endpoint = Endpoint {
             method: Method::Post,
             headers: vec![
@@ -309,7 +357,7 @@ mod tests {
             ..Endpoint::get("buy", "/x")
         };
         let http = Http::new().expect("a client");
-        let answer = http.endpoint(address, &endpoint, LIMIT).await;
+        let answer = http.ask(address, &of(&endpoint), LIMIT).await;
         assert_eq!(answer.expect("an answer").status, 201);
         let seen = task.await.expect("asked once");
         assert!(seen.starts_with("post /x http/1.1\r\n"), "{seen}");

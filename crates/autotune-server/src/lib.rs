@@ -6,9 +6,12 @@
 //! or runs a trial; that is `autotune-trial`.
 
 mod check;
+mod cookies;
 mod environment;
 mod events;
+mod extract;
 mod http;
+mod login;
 mod redact;
 mod render;
 mod settings;
@@ -17,10 +20,11 @@ mod source;
 mod template;
 mod version;
 
-pub use check::{CheckFailure, Problem};
+pub use check::{CheckFailure, Problem, Whom};
 pub use environment::Environment;
 pub use events::{EventKind, LogEvent, events};
-pub use http::{Answer, Http, HttpError, Readiness};
+pub use http::{Answer, Http, HttpError, Question, Readiness};
+pub use login::{LoginEnd, LoginPlan, secrets_in};
 pub use redact::Redactor;
 pub use render::{Command, Rendering, render, render_setup};
 pub use settings::{Mismatch, mismatch, parse_settings};

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use autotune_model::{
-    ConnectionPolicy, CpuPlacement, Endpoint, Label, ParamName, Profile, ServerVariant, VariantName,
+    ConnectionPolicy, CpuPlacement, DataTable, Endpoint, Label, Login, ParamName, Profile,
+    ServerVariant, VariantName,
 };
 
 /// What all trials of a study have in common.
@@ -20,6 +22,10 @@ pub struct TrialContext {
     pub named: Vec<ParamName>,
     /// What is asked; at least one.
     pub endpoints: Vec<Endpoint>,
+    /// How somebody logs in before each load, where that is needed.
+    pub login: Option<Login>,
+    /// What fills requests.
+    pub data: Arc<[DataTable]>,
     /// How connections are used.
     pub connections: ConnectionPolicy,
     /// Who runs on which CPUs.

@@ -57,7 +57,7 @@ pub enum TrialError {
         /// The end of its log.
         log: Vec<String>,
     },
-    /// An endpoint does not answer as it should.
+    /// An endpoint, or a step of the login, does not answer as it should.
     #[error(
         "{failure} (with {configuration}){}{}",
         body(&failure.excerpt),

@@ -10,7 +10,7 @@ use autotune_model::{
     TrialSpec,
 };
 use autotune_process::{HostWatch, clock};
-use autotune_server::{EventKind, Mismatch, events};
+use autotune_server::{EventKind, LoginPlan, Mismatch, events};
 
 use crate::error::TrialError;
 use crate::facts::Facts;
@@ -201,6 +201,8 @@ impl Trials {
             target: session.address,
             host_header: session.address.to_string(),
             endpoints: context.endpoints.clone(),
+            sessions: session.sessions.clone(),
+            data: Arc::clone(&context.data),
             shape: spec.load,
             connections: context.connections,
             length: spec.length,
@@ -234,9 +236,17 @@ impl Trials {
             ready_limit: READY_LIMIT,
             http: &self.http,
             endpoints: &self.context.endpoints,
+            login: self.login_plan(),
+            data: &self.context.data,
             timeout: self.context.timeout,
             workers: self.expected_workers(configuration, facts),
         }
+    }
+
+    fn login_plan(&self) -> Option<LoginPlan<'_>> {
+        let login = self.context.login.as_ref()?;
+        let data = &self.context.data;
+        Some(LoginPlan { login, data })
     }
 
     /// How many children the server should have; `None` where that is not known.

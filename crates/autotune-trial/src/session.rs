@@ -8,20 +8,24 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use autotune_model::{Bytes, Configuration, Endpoint, Peer, ServerSample};
+use autotune_model::{
+    Bytes, Configuration, DataTable, Endpoint, Login, LoginSession, Peer, ServerSample,
+};
 use autotune_process::{
     ExitStatus, Launch, ProcessError, ProcessEvent, StopReport, Supervised, clock,
 };
-use autotune_server::{Answer, CheckFailure, Http, Readiness, Redactor, render};
+use autotune_server::{CheckFailure, Http, LoginPlan, Redactor, render};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::error::TrialError;
 use crate::folder::TrialFolder;
 use crate::logs::{self, LOG_LIMIT_BYTES};
-use crate::port::{free_address, is_free, is_listened_on, may_meet_itself};
+use crate::port::{free_address, is_free};
 use crate::prepare::{Prepared, Trials};
 use crate::tree::{WorkerRule, cpu};
 use crate::workers::{look, worker_rule};
+
+mod asking;
 
 /// How long a server may take until it answers.
 pub(crate) const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -57,6 +61,8 @@ pub(crate) struct Session<'a> {
     /// Zero of the trial's time axis.
     pub(crate) origin_ns: u64,
     launched: Instant,
+    /// Who is logged in; nobody before the login, or without one.
+    pub(crate) sessions: Vec<LoginSession>,
     /// Bytes of the log that were there when the load began.
     load_log_from: Option<u64>,
     pub(crate) samples: Vec<ServerSample>,
@@ -85,7 +91,7 @@ pub(crate) enum StartFault {
     Launch(ProcessError),
     /// It did not answer in time.
     NotReady(String),
-    /// It answers, but not as it should.
+    /// It answers, but an endpoint or a step of the login not as it should.
     Endpoint(Box<CheckFailure>),
 }
 
@@ -112,6 +118,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) ready_limit: Duration,
     pub(crate) http: &'a Http,
     pub(crate) endpoints: &'a [Endpoint],
+    pub(crate) login: Option<LoginPlan<'a>>,
+    pub(crate) data: &'a [DataTable],
     pub(crate) timeout: Duration,
     /// How many workers there should be, where that is known.
     pub(crate) workers: Option<usize>,
@@ -169,7 +177,9 @@ impl<'a> Session<'a> {
             sample_every: Some(SAMPLE_EVERY),
             origin_monotonic_ns: origin_ns,
         };
-        let secrets = trials.context.endpoints.iter().flat_map(Endpoint::secrets);
+        let endpoints = trials.context.endpoints.iter().flat_map(Endpoint::secrets);
+        let login = trials.context.login.iter().flat_map(Login::secrets);
+        let secrets = endpoints.chain(login);
         let launched = Instant::now();
         let supervised = match Supervised::launch(&launch).await {
             Ok(supervised) => supervised,
@@ -184,34 +194,31 @@ impl<'a> Session<'a> {
             address,
             origin_ns,
             launched,
+            sessions: Vec::new(),
             load_log_from: None,
             samples: Vec::new(),
             peers: BTreeSet::new(),
         }))
     }
 
-    /// Waits until the server answers, asks every endpoint, and waits until its
-    /// workers are there and at rest.
+    /// Waits until the server answers, logs in, asks every endpoint, and waits
+    /// until its workers are there and at rest.
     pub(crate) async fn start(
         &mut self,
         asking: &Asking<'_>,
         stop: &AtomicBool,
     ) -> Result<Started, StartFault> {
+        let deadline = Instant::now() + asking.ready_limit;
         let boot = self.wait_until_ready(asking, stop).await?;
+        self.log_in(asking, deadline, stop).await?;
         let times = match asking.care {
             Care::Usual => 1,
             Care::Close => CLOSE_QUESTIONS,
         };
-        for endpoint in asking
-            .endpoints
-            .iter()
-            .cycle()
-            .take(times * asking.endpoints.len())
-        {
-            let question = asking.http.endpoint(self.address, endpoint, asking.timeout);
-            let answer = self.watch_with(asking.care, stop, question).await?;
-            self.judge(endpoint, answer)?;
-            self.sample(stop).await?;
+        for time in 0..times {
+            for endpoint in asking.endpoints {
+                self.ask(asking, (endpoint, time), stop).await?;
+            }
         }
         let (rule, workers) = self.settle(asking.workers, stop).await?;
         Ok(Started {
@@ -219,59 +226,6 @@ impl<'a> Session<'a> {
             rule,
             workers,
         })
-    }
-
-    /// Waits until the server is ready; how long that took since its launch.
-    async fn wait_until_ready(
-        &mut self,
-        asking: &Asking<'_>,
-        stop: &AtomicBool,
-    ) -> Result<Duration, StartFault> {
-        let own = self.prepared.variant.ready.as_ref().map(|path| {
-            let mut question = Endpoint::get("ready", path);
-            question.expect.status = (200..300).collect();
-            question
-        });
-        let question = own.as_ref().unwrap_or(&asking.endpoints[0]);
-        let (address, limit) = (self.address, asking.ready_limit);
-        let waiting = async {
-            let deadline = Instant::now() + limit;
-            if may_meet_itself(address) {
-                until_listened_on(address, deadline).await;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            asking.http.until_ready(address, question, left).await
-        };
-        let readiness = self.watch_with(asking.care, stop, waiting).await?;
-        let boot = self.launched.elapsed();
-        let path = &question.path;
-        match readiness {
-            Readiness::Ready { .. } => Ok(boot),
-            // The check of the first endpoint tells the same story better.
-            Readiness::Unexpected { .. } if own.is_none() => Ok(boot),
-            Readiness::Unexpected { last } => Err(StartFault::NotReady(format!(
-                "it went on answering {} to {path}",
-                last.status
-            ))),
-            Readiness::NoAnswer { .. } => Err(StartFault::NotReady(format!(
-                "no answer from {path} within {:.0} s",
-                limit.as_secs_f64()
-            ))),
-        }
-    }
-
-    fn judge(
-        &self,
-        endpoint: &Endpoint,
-        answer: Result<Answer, autotune_server::HttpError>,
-    ) -> Result<(), StartFault> {
-        match CheckFailure::judge(endpoint, answer) {
-            None => Ok(()),
-            Some(mut failure) => {
-                failure.excerpt = self.redactor.clean(&failure.excerpt);
-                Err(StartFault::Endpoint(Box::new(failure)))
-            }
-        }
     }
 
     /// Waits until the number of workers stays and their CPUs are at rest.
@@ -430,13 +384,6 @@ impl<'a> Session<'a> {
             samples,
             peers: std::mem::take(&mut self.peers),
         })
-    }
-}
-
-/// Waits until somebody listens there, without a connection, or until then.
-async fn until_listened_on(address: SocketAddr, deadline: Instant) {
-    while !is_listened_on(address.port()) && Instant::now() < deadline {
-        sleep(STOP_LOOK).await;
     }
 }
 

@@ -1,8 +1,8 @@
-//! What makes a study the same: the meaning of the grid, the app's sources and
-//! its fixture.
+//! What makes a study the same: the meaning of the grid, the app's sources, its
+//! fixture and the data that fills its requests.
 //!
 //! A changed budget does not make trials strangers; a changed server, endpoint,
-//! load, fixture or source file does, and under another objective or baseline the
+//! login, load, fixture, data or source file does, and under another objective or baseline the
 //! same trials would have been chosen otherwise. `may_reach` is left out: a sweep
 //! that was stopped for a connection goes on once the address is allowed. The
 //! app's database, logs and compiled files change with every trial and are left
@@ -12,7 +12,10 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use autotune_model::{Configuration, EnvValue, LoadShape, Objective, ServerVariant, Share};
+use autotune_model::{
+    Asked, Configuration, DataTable, EnvValue, Expect, Extractor, LoadShape, Login, Objective,
+    Part, ServerVariant, Share, Text,
+};
 use sha2::{Digest, Sha256};
 
 use crate::failure::Failure;
@@ -52,7 +55,7 @@ impl Feed {
 /// When the app's folder cannot be read.
 pub(crate) fn identity(grid: &Grid, results: &Path) -> Result<String, Failure> {
     let mut feed = Feed(Sha256::new());
-    feed.text("autotune study 2");
+    feed.text("autotune study 3");
     for variant in &grid.file.variants {
         feed_variant(&mut feed, variant);
         for path in sources(&variant.dir, results)? {
@@ -79,22 +82,14 @@ pub(crate) fn identity(grid: &Grid, results: &Path) -> Result<String, Failure> {
         feed.0.update(configuration.id().as_bytes());
     }
     for endpoint in &grid.file.endpoints {
-        feed.texts([
-            endpoint.name.as_str(),
-            endpoint.method.as_str(),
-            &endpoint.path,
-            &endpoint.weight.to_string(),
-        ]);
-        let statuses: Vec<String> = endpoint.expect.status.iter().map(u16::to_string).collect();
-        feed.texts(statuses.iter().map(String::as_str));
-        feed.texts(endpoint.expect.contains.as_deref());
-        for (name, value) in &endpoint.headers {
-            feed_value(&mut feed, name, value);
-        }
-        if let Some(body) = &endpoint.body {
-            feed_value(&mut feed, "body", body);
-        }
-        feed.text("end");
+        feed.texts([endpoint.name.as_str(), &endpoint.weight.to_string()]);
+        feed_request(&mut feed, endpoint.asked(), &endpoint.expect);
+    }
+    if let Some(login) = &grid.file.login {
+        feed_login(&mut feed, login);
+    }
+    for table in grid.data.iter() {
+        feed_data(&mut feed, table);
     }
     let load = match grid.file.load {
         LoadShape::Open { rate, arrivals } => format!("open {} {arrivals:?}", rate.get()),
@@ -141,6 +136,67 @@ fn feed_value(feed: &mut Feed, name: &str, value: &EnvValue) {
         // Neither the secret nor a hash of it may be stored.
         EnvValue::Secret(_) => feed.texts([name]),
     }
+}
+
+fn feed_request(feed: &mut Feed, asked: Asked<'_>, expect: &Expect) {
+    feed.text(asked.method.as_str());
+    feed_text(feed, "path", asked.path);
+    for (name, value) in asked.headers {
+        feed_text(feed, name, value);
+    }
+    if let Some(body) = asked.body {
+        feed_text(feed, "body", body);
+    }
+    let statuses: Vec<String> = expect.status.iter().map(u16::to_string).collect();
+    feed.texts(statuses.iter().map(String::as_str));
+    feed.texts(expect.contains.as_deref());
+    feed.text("end");
+}
+
+fn feed_text(feed: &mut Feed, name: &str, text: &Text) {
+    let parts = match text {
+        Text::Value(value) => return feed_value(feed, name, value),
+        Text::Holed(parts) => parts,
+    };
+    feed.texts([name, "with holes"]);
+    for part in parts {
+        match part {
+            Part::Fixed(text) => feed.texts(["text", text]),
+            Part::Hole(hole) => feed.texts(["hole", &hole.to_string()]),
+        }
+    }
+    feed.text("end");
+}
+
+fn feed_login(feed: &mut Feed, login: &Login) {
+    feed.texts(["login", &login.sessions.to_string()]);
+    for (name, value) in &login.values {
+        feed_value(feed, name, value);
+    }
+    for step in &login.steps {
+        feed_request(feed, step.asked(), &step.expect);
+        for (name, extractor) in &step.extract {
+            match extractor {
+                Extractor::Between([before, after]) => {
+                    feed.texts([name, "between", before, after]);
+                }
+                Extractor::Header(header) => feed.texts([name, "header", header]),
+                Extractor::Json(pointer) => feed.texts([name, "json", pointer]),
+                Extractor::Cookie(cookie) => feed.texts([name, "cookie", cookie]),
+            }
+        }
+        feed.text("end");
+    }
+}
+
+/// Other rows are other requests. What of them is a password goes into one hash
+/// with all of the app's sources.
+fn feed_data(feed: &mut Feed, table: &DataTable) {
+    feed.texts(["data", &table.name]);
+    for row in std::iter::once(&table.columns).chain(&table.rows) {
+        feed.texts(row.iter().map(String::as_str));
+    }
+    feed.text("end");
 }
 
 fn feed_objective(feed: &mut Feed, objective: &Objective) {
@@ -305,9 +361,19 @@ fixture = "data"
 n = [1, 2]
 [baseline]
 n = 1
+[data.people]
+file = "people.csv"
+[login]
+values = { word = "x" }
+[[login.step]]
+path = "/login"
+extract = { csrf = { json = "/csrf" } }
+[[login.step]]
+path = "/login?user={{ people.user }}&word={{ word }}"
 [[endpoint]]
 name = "home"
 path = "/"
+headers = { X-Token = "{{ csrf }}" }
 [load.open]
 rate = 20
 [objective]
@@ -331,6 +397,7 @@ time = "1h"
         }
         std::fs::write(folder.join("app/app.py"), "1").unwrap();
         std::fs::write(folder.join("data/more/rows"), "1").unwrap();
+        std::fs::write(folder.join("people.csv"), "user\nann\n").unwrap();
         let of = |from: &str, to: &str| identity(&grid(folder, from, to), &results).unwrap();
         let same = of("", "");
         for (from, to) in [
@@ -340,6 +407,12 @@ time = "1h"
             ("[baseline]\nn = 1\n", ""),
             ("fixture = \"data\"\n", ""),
             ("rate = 20", "rate = 21"),
+            ("word = \"x\"", "word = \"y\""),
+            ("json = \"/csrf\"", "json = \"/c\""),
+            ("json = \"/csrf\"", "header = \"/csrf\""),
+            ("/login?user", "/signin?user"),
+            ("{{ csrf }}", "{{ word }}"),
+            ("[[login.step]]", "[[login.step]]\nmethod = \"POST\""),
         ] {
             assert_ne!(of(from, to), same, "{to}");
         }
@@ -349,6 +422,9 @@ time = "1h"
         std::fs::write(results.join("gunicorn.conf.py"), "1").unwrap();
         assert_eq!(of("", ""), same, "a result is no source");
         std::fs::write(folder.join("data/more/rows"), "2").unwrap();
-        assert_ne!(of("", ""), same, "the fixture was changed");
+        let other = of("", "");
+        assert_ne!(other, same, "the fixture was changed");
+        std::fs::write(folder.join("people.csv"), "user\nbob\n").unwrap();
+        assert_ne!(of("", ""), other, "the data was changed");
     }
 }

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use autotune_grid::{GridFault, GridFile, HostRequest};
-use autotune_model::{Configuration, Endpoint, ErrorCode, Profile, VariantName};
+use autotune_model::{Configuration, DataTable, ErrorCode, Profile, VariantName};
 
+use crate::data_file;
 use crate::failure::Failure;
 use crate::placement;
 use crate::world::environment;
@@ -19,6 +21,8 @@ pub(crate) struct Grid {
     pub(crate) text: String,
     /// What it says.
     pub(crate) file: GridFile,
+    /// Its data files; none where only its text was read.
+    pub(crate) data: Arc<[DataTable]>,
     /// The variants with their profiles.
     pub(crate) variants: Vec<(VariantName, Profile)>,
 }
@@ -51,11 +55,17 @@ pub(crate) fn load(path: &Path) -> Result<Grid, Failure> {
     let cores = |host: &HostRequest| placement::place(host).map_or(1, |placement| placement.cores);
     let mut grid = parse(path, &text, &folder_of(path).map_err(cannot)?, &cores)?;
     let mut faults = missing_paths(&grid.file);
-    let endpoints = take_variables(&grid.file, &mut faults);
+    take_variables(&mut grid.file, &mut faults);
+    let before = faults.len();
+    let data = data_file::read_all(&grid.file.data, &mut faults);
+    // A file that cannot be read would lack every column.
+    if faults.len() == before {
+        faults.extend(grid.file.check_data(&data));
+    }
     if !faults.is_empty() {
         return Err(wrong(path, &text, faults));
     }
-    grid.file.endpoints = endpoints;
+    grid.data = data.into();
     Ok(grid)
 }
 
@@ -95,6 +105,7 @@ fn parse(
         path: path.to_owned(),
         text: text.to_owned(),
         file,
+        data: [].into(),
         variants,
     })
 }
@@ -125,16 +136,16 @@ fn missing_paths(file: &GridFile) -> Vec<GridFault> {
     faults
 }
 
-/// The endpoints with what they take from the environment. A fault for each
+/// Takes what endpoints and the login take from the environment. A fault for each
 /// variable that is named anywhere in the grid file and is not there.
-fn take_variables(file: &GridFile, faults: &mut Vec<GridFault>) -> Vec<Endpoint> {
+fn take_variables(file: &mut GridFile, faults: &mut Vec<GridFault>) {
     let variables = environment();
     let of_servers = file
         .places
         .variants
         .iter()
         .flat_map(|places| &places.from_env);
-    for (name, span) in of_servers.chain(&file.places.endpoints_from_env) {
+    for (name, span) in of_servers.chain(&file.places.requests_from_env) {
         if !variables.contains_key(name) {
             faults.push(GridFault {
                 code: ErrorCode::GridMissing,
@@ -145,10 +156,13 @@ fn take_variables(file: &GridFile, faults: &mut Vec<GridFault>) -> Vec<Endpoint>
             });
         }
     }
-    let endpoints = file.endpoints.iter().cloned();
-    let taken = endpoints.map(|one| one.resolve(|name| variables.get(name).map(String::as_str)));
+    let variable = |name: &str| variables.get(name).map(String::as_str);
+    let endpoints = std::mem::take(&mut file.endpoints).into_iter();
     // A missing one is among the faults.
-    taken.filter_map(Result::ok).collect()
+    let endpoints = endpoints.filter_map(|one| one.resolve(variable).ok());
+    file.endpoints = endpoints.collect();
+    let login = file.login.take();
+    file.login = login.and_then(|login| login.resolve(variable).ok());
 }
 
 fn missing(key: &str, path: &Path, span: &Range<usize>) -> GridFault {

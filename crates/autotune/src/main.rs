@@ -5,6 +5,7 @@ mod app_hash;
 mod awake;
 mod cli;
 mod commands;
+mod data_file;
 mod ending;
 mod exit;
 mod failure;

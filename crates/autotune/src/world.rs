@@ -47,6 +47,8 @@ impl RealWorld {
             variants: variants.zip(profiles).collect(),
             named: grid.file.space.named.clone(),
             endpoints: grid.file.endpoints.clone(),
+            login: grid.file.login.clone(),
+            data: Arc::clone(&grid.data),
             connections: grid.file.connections,
             placement: placement.clone(),
             cache_root: cache_root(),
@@ -128,7 +130,8 @@ pub(crate) fn failed(fault: Fault) -> Failure {
             "add the address to `may_reach` if load may reach it, or give the app a local service",
         ),
         ErrorCode::EndpointCheck => failure.hint(
-            "ask the path with curl; correct `path` or `expect`, or start the app as it needs",
+            "ask the path with curl; correct `path` or `expect`, start the app as it needs, or log \
+             in first with [login]",
         ),
         ErrorCode::Setup => failure.hint("run the step by hand in `dir`"),
         ErrorCode::ServerStart => failure.hint("start the server by hand in `dir` to see why"),

@@ -48,6 +48,8 @@ fn main() -> anyhow::Result<()> {
             .iter()
             .map(|text| endpoint(text))
             .collect::<Result<_, _>>()?,
+        sessions: Vec::new(),
+        data: [].into(),
         shape: LoadShape::Open {
             rate: Rate::per_second(args.rate)?,
             arrivals: Arrivals::Constant,

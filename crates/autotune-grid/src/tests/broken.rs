@@ -41,6 +41,7 @@ pub(super) fn edit<'c>(case: &Case<'c>) -> (String, &'c str) {
         "full" => FULL,
         "command" => COMMAND,
         "least" => LEAST,
+        "login" => LOGIN,
         _ => panic!("no such grid file: {case:#?}"),
     };
     let text = edited(whole, &case.from.join("\n"), &case.to.join("\n"));

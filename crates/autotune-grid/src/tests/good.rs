@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use autotune_model::{
     Accept, Arrivals, Bytes, ConnectionPolicy, CpuSet, EnvValue, LoadShape, Method, Metric, Over,
-    Quantile, Share, Users,
+    Quantile, Share, Text, Users,
 };
 
 use super::*;
@@ -63,8 +63,8 @@ fn every_key_of_load_and_goal_arrives() {
     let file = good(FULL);
     let report = &file.endpoints[0];
     assert_eq!(
-        (report.name.as_str(), report.path.as_str()),
-        ("report", "/report?year=2024")
+        (report.name.as_str(), &report.path),
+        ("report", &"/report?year=2024".into())
     );
     assert_eq!((report.weight, file.endpoints[1].weight), (3.0, 1.0));
     assert_eq!(report.expect.status, [200, 304]);
@@ -193,6 +193,11 @@ fn there_is_no_default_without_a_key() {
         "load.closed.think",
         "load.connections",
         "load.open.arrivals",
+        "login.sessions",
+        "login.step.expect.status",
+        "login.step.headers.secret",
+        "login.step.method",
+        "login.values.secret",
         "objective.accept",
         "objective.max_error_rate",
         "objective.min_effect",
@@ -258,19 +263,19 @@ fn method_headers_and_body_arrive() {
                 Authorization = { from_env = \"TOKEN\", secret = true } }";
     let file = good(&edited(FULL, "path = \"/\"", keys));
     let home = &file.endpoints[1];
-    let text = |text: &str| EnvValue::Text(text.to_owned());
+    let text = |text: &str| Text::from(text);
     let token = EnvValue::FromEnv {
         name: "TOKEN".to_owned(),
         secret: true,
     };
     let headers = [
         ("Content-Type".to_owned(), text("application/json")),
-        ("Authorization".to_owned(), token),
+        ("Authorization".to_owned(), token.into()),
     ];
     assert_eq!(home.method, Method::Patch);
     assert_eq!(home.headers, headers);
     assert_eq!(home.body, Some(text("{\"a\": 1}")));
-    let taken = &file.places.endpoints_from_env;
+    let taken = &file.places.requests_from_env;
     assert_eq!((taken.len(), taken[0].0.as_str()), (1, "TOKEN"));
     let plain = &file.endpoints[0];
     assert_eq!((plain.method, &plain.body), (Method::Get, &None));

@@ -3,6 +3,7 @@
 mod broken;
 mod computed;
 mod good;
+mod login;
 mod properties;
 mod schema;
 mod spelling;
@@ -13,7 +14,7 @@ use autotune_model::{Condition, Fold, Param, ParamKind, Profile, Recycling, Test
 
 use crate::{GridFault, GridFile, read};
 
-/// Uses every key that a gunicorn grid file can have.
+/// Uses every key that a gunicorn grid file can have, but for `[login]` and `[data]`.
 const FULL: &str = r#"name = "blog"
 
 [server.gunicorn]
@@ -84,6 +85,47 @@ threads = [4, 8]
 [baseline]
 threads = 4
 workers = 2
+
+[[endpoint]]
+name = "home"
+path = "/"
+
+[load.closed]
+users = 10
+"#;
+
+/// An app that wants a login, and uses every key of `[login]` and `[data]`.
+const LOGIN: &str = r#"name = "shop"
+[server.g]
+profile = "gunicorn"
+app = "app:app"
+[grid]
+
+[data.accounts]
+file = "data/accounts.csv"
+[data.items]
+file = "items.csv"
+
+[login]
+sessions = 8
+values = { team = "red", password = { from_env = "SHOP_PASSWORD", secret = true } }
+
+[[login.step]]
+path = "/login?team={{ team }}"
+extract = { csrf = { between = ["value=\"", "\""] }, shop = { cookie = "shop" } }
+
+[[login.step]]
+method = "POST"
+path = "/login"
+headers = { Content-Type = "application/x-www-form-urlencoded", X-Shop = "{{ shop }}" }
+body = "user={{ accounts.user }}&password={{ password }}&csrf={{csrf}}"
+expect = { status = [302], contains = "welcome" }
+extract = { token = { header = "X-Token" }, id = { json = "/user/id" } }
+
+[[endpoint]]
+name = "item"
+path = "/items/{{ items.id }}?by={{ id }}"
+headers = { Authorization = "Bearer {{ token }}" }
 
 [[endpoint]]
 name = "home"

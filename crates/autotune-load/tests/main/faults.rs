@@ -25,6 +25,8 @@ pub(crate) fn plan(target: SocketAddr) -> LoadPlan {
             },
             ..Endpoint::get("a", "/a")
         }],
+        sessions: Vec::new(),
+        data: [].into(),
         shape: LoadShape::Open {
             rate: Rate::per_second(200.0).unwrap(),
             arrivals: Arrivals::Poisson,

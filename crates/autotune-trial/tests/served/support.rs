@@ -101,6 +101,8 @@ impl Place {
             variants: vec![(self.variant.clone(), profile)],
             named: self.named.clone(),
             endpoints: self.endpoints.clone(),
+            login: None,
+            data: [].into(),
             connections: ConnectionPolicy::KeepAlive,
             placement: CpuPlacement {
                 server: None,

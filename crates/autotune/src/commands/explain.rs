@@ -140,13 +140,15 @@ virtual environment, or a service that the app needs does not run. Start the ser
 `dir` with the same environment. Ready is asked at the first endpoint, or at the path `ready`.";
 
 const ENDPOINT_CHECK: &str = "\
-An endpoint does not answer as the grid file expects.
+An endpoint, or a step of the login, does not answer as the grid file expects.
 
-Before any load every endpoint is asked and its answer checked, so that no night measures an error
-page. The message shows status and beginning of the body. A redirect to a login page means that
-the request needs `headers` with a session or token; a 404 that `path` is wrong, and paths with a
-slash at the end are others than those without; a missing text that `contains` is wrong, or that
-the app found no data.";
+Before any load somebody logs in, if the grid file has a [login], every endpoint is asked and its
+answer checked, so that no night measures an error page. The message shows status and beginning of
+the body. A step of the login that answers 200 instead of a redirect has mostly shown the form
+again: a wrong password, or a token that was taken from the wrong place. A redirect of an endpoint
+to a login page means that it needs a [login], or `headers` with a token; a 404 that `path` is
+wrong, and paths with a slash at the end are others than those without; a missing text that
+`contains` is wrong, or that the app found no data.";
 
 const OUTSIDE_CONNECTION: &str = "\
 The app connects to an address beyond this machine.

@@ -1,0 +1,173 @@
+//! What a server is asked before any load: is it ready, does the login work, do
+//! the endpoints answer.
+
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use autotune_model::{Endpoint, Filling, LoginSession, Secret};
+use autotune_server::{CheckFailure, Question, Readiness, secrets_in};
+use tokio::time::{Instant, sleep};
+
+use super::{Asking, Care, STOP_LOOK, Session, StartFault};
+use crate::port::{is_listened_on, may_meet_itself};
+
+/// What each step of a login may take, however late the server was ready.
+const SHORTEST_LOGIN: Duration = Duration::from_secs(2);
+
+impl Session<'_> {
+    /// Waits until the server is ready; how long that took since its launch.
+    pub(super) async fn wait_until_ready(
+        &mut self,
+        asking: &Asking<'_>,
+        stop: &AtomicBool,
+    ) -> Result<Duration, StartFault> {
+        let own = self.prepared.variant.ready.as_deref();
+        let (question, good) = readiness(asking, own).map_err(StartFault::Endpoint)?;
+        let (address, limit) = (self.address, asking.ready_limit);
+        let waiting = async {
+            let deadline = Instant::now() + limit;
+            if may_meet_itself(address) {
+                until_listened_on(address, deadline).await;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let asked = (&question, &good[..]);
+            asking.http.until_ready(address, asked, left).await
+        };
+        let readiness = self.watch_with(asking.care, stop, waiting).await?;
+        let boot = self.launched.elapsed();
+        let path = &question.path;
+        match readiness {
+            Readiness::Ready { .. } => Ok(boot),
+            // The check of the login or the first endpoint tells it better.
+            Readiness::Unexpected { .. } if own.is_none() => Ok(boot),
+            Readiness::Unexpected { last } => Err(StartFault::NotReady(format!(
+                "it went on answering {} to {path}",
+                last.status
+            ))),
+            Readiness::NoAnswer { .. } => Err(StartFault::NotReady(format!(
+                "no answer from {path} within {:.0} s",
+                limit.as_secs_f64()
+            ))),
+        }
+    }
+
+    /// Logs all sessions in, one after the other: side by side they would wait
+    /// for each other's locks in the app. In the check before all trials a login
+    /// that hangs is given up at the deadline; those after a good one may take
+    /// their time.
+    pub(super) async fn log_in(
+        &mut self,
+        asking: &Asking<'_>,
+        deadline: Instant,
+        stop: &AtomicBool,
+    ) -> Result<(), StartFault> {
+        let Some(plan) = asking.login else {
+            return Ok(());
+        };
+        let mut timeout = match asking.care {
+            Care::Usual => asking.timeout,
+            Care::Close => {
+                let steps = u32::try_from(plan.login.steps.len()).unwrap_or(u32::MAX);
+                let left = deadline.saturating_duration_since(Instant::now()) / steps.max(1);
+                asking.timeout.min(left.max(SHORTEST_LOGIN))
+            }
+        };
+        let mut secrets = Vec::new();
+        for number in 0..plan.login.sessions as usize {
+            let login = asking.http.login(self.address, (plan, number), timeout);
+            let end = self.watch_with(asking.care, stop, login).await?;
+            timeout = asking.timeout;
+            secrets.extend(end.secrets);
+            self.sessions.push(end.session);
+            if let Some(mut failure) = end.failure {
+                self.hide(&secrets);
+                failure.clean(&self.redactor);
+                return Err(StartFault::Endpoint(failure));
+            }
+        }
+        self.hide(&secrets);
+        Ok(())
+    }
+
+    fn hide(&mut self, secrets: &[Secret<String>]) {
+        let secrets = secrets.iter().map(|secret| secret.expose().as_str());
+        self.redactor = self.redactor.with(secrets);
+    }
+
+    /// Asks an endpoint, each time in the name of another session.
+    pub(super) async fn ask(
+        &mut self,
+        asking: &Asking<'_>,
+        (endpoint, time): (&Endpoint, usize),
+        stop: &AtomicBool,
+    ) -> Result<(), StartFault> {
+        let nobody = LoginSession::default();
+        let session = self.sessions.iter().cycle().nth(time).unwrap_or(&nobody);
+        let filling = Filling {
+            session,
+            data: asking.data,
+            row: time,
+        };
+        let failed = |failure| StartFault::Endpoint(Box::new(failure));
+        let question = Question::of(endpoint.asked(), &filling)
+            .map_err(|why| failed(CheckFailure::unfilled(endpoint, why)))?;
+        let asked = asking.http.ask(self.address, &question, asking.timeout);
+        let answer = self.watch_with(asking.care, stop, asked).await?;
+        let fresh = match (&answer, asking.login) {
+            (Ok(answer), Some(plan)) => secrets_in(answer, plan.login),
+            _ => Vec::new(),
+        };
+        match CheckFailure::judge(endpoint, answer) {
+            None => Ok(()),
+            Some(mut failure) => {
+                self.hide(&fresh);
+                failure.clean(&self.redactor);
+                Err(failed(failure))
+            }
+        }
+    }
+}
+
+/// What is asked until the server is ready, and which answers mean that it is.
+/// Before a login the endpoints may redirect to it, and its first step may be a
+/// POST: then anything but a fault of the server will do for an answer.
+fn readiness(
+    asking: &Asking<'_>,
+    own: Option<&str>,
+) -> Result<(Question, Vec<u16>), Box<CheckFailure>> {
+    let nobody = LoginSession::default();
+    let (session, first) = match (own, asking.login) {
+        (None, Some(plan)) => (plan.begin(0), plan.login.steps.first()),
+        _ => (nobody, None),
+    };
+    let filling = Filling {
+        session: &session,
+        data: asking.data,
+        row: 0,
+    };
+    let (endpoint, good) = match (own, first) {
+        (Some(path), _) => (Endpoint::get("ready", path), (200..300).collect()),
+        (None, Some(step)) => {
+            let mut endpoint = Endpoint::get("login", "/");
+            endpoint.path = step.path.clone();
+            (endpoint, (200..500).collect())
+        }
+        (None, None) => {
+            let first = asking.endpoints[0].clone();
+            let good = first.expect.status.clone();
+            (first, good)
+        }
+    };
+    match Question::of(endpoint.asked(), &filling) {
+        Ok(question) => Ok((question, good)),
+        Err(why) => Err(Box::new(CheckFailure::unfilled(&endpoint, why))),
+    }
+}
+
+/// Waits until somebody listens there, without a connection, or until then.
+async fn until_listened_on(address: SocketAddr, deadline: Instant) {
+    while !is_listened_on(address.port()) && Instant::now() < deadline {
+        sleep(STOP_LOOK).await;
+    }
+}
