@@ -22,6 +22,7 @@ mod sample;
 mod testing;
 
 pub use analyse::analyse;
+pub use feasible::requests_to_show;
 pub use outcome::{
     Analysis, ConfigAnalysis, Drift, EndpointEstimate, Estimate, Exploratory, Feasibility,
     Launches, LimitCheck, LimitFigures, LimitState, MemoryGrowth, Noise, Reason, Standing, Verdict,
