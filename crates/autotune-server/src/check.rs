@@ -154,6 +154,7 @@ mod tests {
             status,
             location: location.map(str::to_owned),
             body: body.into(),
+            ..Answer::default()
         };
         CheckFailure::judge(&endpoint, Ok(answer)).map(|failure| failure.to_string())
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use autotune_model::{Endpoint, Method};
 use reqwest::RequestBuilder;
-use reqwest::header::LOCATION;
+use reqwest::header::{CONTENT_TYPE, HeaderName, LOCATION};
 use reqwest::redirect::Policy;
 use tokio::time::{Instant, sleep};
 
@@ -31,6 +31,8 @@ pub struct Answer {
     pub status: u16,
     /// Where it redirects to.
     pub location: Option<String>,
+    /// The type of the body, as the server says it.
+    pub content_type: Option<String>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -167,8 +169,11 @@ impl Http {
 
 async fn ask(request: RequestBuilder) -> Result<Answer, reqwest::Error> {
     let mut response = request.send().await?;
-    let location = response.headers().get(LOCATION);
-    let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let header = |name: HeaderName| {
+        let value = response.headers().get(name)?;
+        Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let (location, content_type) = (header(LOCATION), header(CONTENT_TYPE));
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         body.extend_from_slice(&chunk);
@@ -179,6 +184,7 @@ async fn ask(request: RequestBuilder) -> Result<Answer, reqwest::Error> {
     Ok(Answer {
         status: response.status().as_u16(),
         location,
+        content_type,
         body,
     })
 }

@@ -15,6 +15,7 @@ use autotune_process::{
 use autotune_server::{Answer, CheckFailure, Http, Readiness, Redactor, render};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
+use crate::context::Answered;
 use crate::error::TrialError;
 use crate::folder::TrialFolder;
 use crate::logs::{self, LOG_LIMIT_BYTES};
@@ -44,7 +45,7 @@ const PORT_PATIENCE: Duration = Duration::from_secs(1);
 const CLOSE_LOOK: Duration = Duration::from_millis(10);
 /// How often each endpoint is asked then: what an app connects to once in a
 /// while, or for the length of one answer, is missed more easily than found.
-const CLOSE_QUESTIONS: usize = 3;
+pub(crate) const CLOSE_QUESTIONS: usize = 3;
 
 /// A launched server.
 #[derive(Debug)]
@@ -125,6 +126,8 @@ pub(crate) struct Started {
     pub(crate) rule: WorkerRule,
     /// How many workers there are.
     pub(crate) workers: usize,
+    /// Every good answer, in the order of the questions.
+    pub(crate) answers: Vec<Answered>,
 }
 
 /// A server that was stopped.
@@ -202,15 +205,20 @@ impl<'a> Session<'a> {
             Care::Usual => 1,
             Care::Close => CLOSE_QUESTIONS,
         };
+        let (address, mut answers) = (self.address, Vec::new());
         for endpoint in asking
             .endpoints
             .iter()
             .cycle()
             .take(times * asking.endpoints.len())
         {
-            let question = asking.http.endpoint(self.address, endpoint, asking.timeout);
-            let answer = self.watch_with(asking.care, stop, question).await?;
-            self.judge(endpoint, answer)?;
+            let question = async {
+                let began = Instant::now();
+                let answer = asking.http.endpoint(address, endpoint, asking.timeout);
+                (answer.await, began.elapsed())
+            };
+            let (answer, took) = self.watch_with(asking.care, stop, question).await?;
+            answers.push(self.judge(endpoint, (answer, took))?);
             self.sample(stop).await?;
         }
         let (rule, workers) = self.settle(asking.workers, stop).await?;
@@ -218,6 +226,7 @@ impl<'a> Session<'a> {
             boot,
             rule,
             workers,
+            answers,
         })
     }
 
@@ -263,10 +272,17 @@ impl<'a> Session<'a> {
     fn judge(
         &self,
         endpoint: &Endpoint,
-        answer: Result<Answer, autotune_server::HttpError>,
-    ) -> Result<(), StartFault> {
+        (answer, took): (Result<Answer, autotune_server::HttpError>, Duration),
+    ) -> Result<Answered, StartFault> {
+        let answered = answer.as_ref().ok().map(|answer| Answered {
+            endpoint: endpoint.name.clone(),
+            status: answer.status,
+            size: Bytes::new(answer.body.len() as u64),
+            took,
+            content_type: answer.content_type.clone(),
+        });
         match CheckFailure::judge(endpoint, answer) {
-            None => Ok(()),
+            None => Ok(answered.expect("no answer is a failure")),
             Some(mut failure) => {
                 failure.excerpt = self.redactor.clean(&failure.excerpt);
                 Err(StartFault::Endpoint(Box::new(failure)))
