@@ -29,7 +29,11 @@ fn check(from: &str, to: &str, line: &str, says: &[&str]) {
     let text = grid(&place, "40s", "[2, 300]", "");
     assert!(text.contains(from), "{from} is not in the grid file");
     place.write("grid.toml", &text.replacen(from, to, 1));
-    for command in [&["sweep", "grid.toml"][..], &["trial", "grid.toml", "x"]] {
+    for command in [
+        &["sweep", "grid.toml"][..],
+        &["check", "grid.toml"],
+        &["trial", "grid.toml", "x"],
+    ] {
         let done = assert_refused(&place, command);
         // Names of the file, line and column, then the line with carets below.
         done.assert_says(&format!("--> grid.toml:{line}:"));
@@ -77,6 +81,9 @@ fn wrong_arguments_are_refused() {
         &["sweep", "grid.toml", "--until", "25:00"],
         &["sweep", "grid.toml", "--seed", "x"],
         &["sweep", "no-such-grid.toml"],
+        &["check"],
+        &["check", "no-such-grid.toml"],
+        &["check", "grid.toml", "--budget", "soon"],
         &["sweep", "app"],
         &["trial", "grid.toml"],
         &["trial", "grid.toml", "nonsense"],

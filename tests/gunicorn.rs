@@ -6,7 +6,7 @@ use crate::study::{FILES, rows, verdict};
 use crate::tools;
 
 /// A place with the app, this path as its only endpoint. `None` without gunicorn.
-fn place(path: &str, env: &str) -> Option<Place> {
+pub(crate) fn place(path: &str, env: &str) -> Option<Place> {
     let bin = tools::gunicorn()?;
     let place = Place::new();
     place.write("app/plain.py", include_str!("apps/plain.py"));

@@ -11,6 +11,7 @@ fn help_is_as_committed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/help");
     for (name, words) in [
         ("autotune", &["--help"][..]),
+        ("check", &["check", "--help"]),
         ("sweep", &["sweep", "--help"]),
         ("trial", &["trial", "--help"]),
         ("report", &["report", "--help"]),

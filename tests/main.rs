@@ -8,6 +8,7 @@
 //! They need Python 3, those of gunicorn also PyPI; without them they say why
 //! they are passed over, unless `CI=true`: then they fail.
 
+mod check;
 mod faults;
 mod gunicorn;
 mod help;

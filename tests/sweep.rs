@@ -175,6 +175,7 @@ fn an_interrupt_during_setup_ends_the_step() {
     let begun = place.work().join("begun");
     for command in [
         &["sweep", "grid.toml"][..],
+        &["check", "grid.toml"],
         &["trial", "grid.toml", "waits:delay_ms=2"],
     ] {
         let running = place.start(command);

@@ -1,8 +1,8 @@
 //! Limits, and whether a configuration can be recommended at all.
 
-use autotune_model::{Bytes, MaxLatency, Metric, Objective, Outcome};
+use autotune_model::{Bytes, MaxLatency, Metric, Objective, Outcome, Share};
 use autotune_stats::student::upper_quantile;
-use autotune_stats::{lower_bound, mean, upper_bound, variance};
+use autotune_stats::{lower_bound, mean, tries_needed, upper_bound, variance};
 
 use crate::outcome::{
     EndpointEstimate, Feasibility, Launches, LimitCheck, LimitFigures, LimitState,
@@ -11,6 +11,12 @@ use crate::sample::{Arm, endpoint_us};
 
 /// The confidence of "shown" and "broken".
 const CONFIDENCE: f64 = 0.95;
+
+/// How many requests of an endpoint, none of which fails, show that a limit on the
+/// error rate holds; `None` for a limit that no number of requests shows.
+pub fn requests_to_show(max_error_rate: Share) -> Option<u64> {
+    tries_needed(max_error_rate.get(), CONFIDENCE)
+}
 
 /// Each limit at each endpoint, and that of the whole server.
 pub(crate) fn limits(

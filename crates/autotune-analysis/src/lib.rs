@@ -24,6 +24,7 @@ mod testing;
 
 pub use analyse::analyse;
 pub use disturbed::Disturbance;
+pub use feasible::requests_to_show;
 pub use outcome::{
     Analysis, ConfigAnalysis, Disturbed, Drift, EndpointEstimate, Estimate, Exploratory,
     Feasibility, Launches, LimitCheck, LimitFigures, LimitState, MemoryGrowth, Noise, Reason,

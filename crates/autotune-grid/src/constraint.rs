@@ -3,13 +3,13 @@
 //! canonical form, so a parameter that means nothing counts with the server's
 //! default. What runs today need not meet them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use autotune_model::{Configuration, ErrorCode, Label, Value};
 use minijinja::value::ValueKind;
 use minijinja::{Environment, Expression};
 
-use crate::expand::FoldedCell;
+use crate::expand::{Expanded, FoldedCell};
 use crate::fault::{Checked, Faults, GridFault, did_you_mean};
 use crate::tree::{Node, all};
 
@@ -17,12 +17,14 @@ pub(crate) const KEY: &str = "constraints";
 /// How many CPUs the server gets, as in the values of `[grid]`.
 const CORES: &str = "cores";
 
-/// A configuration that a constraint left out.
+/// A cell of the raw grid that a constraint left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DroppedCell {
-    /// Which.
+    /// As the grid spells it.
+    pub spelled: String,
+    /// The configuration that it is.
     pub configuration: Label,
-    /// The constraint that it does not meet, as the grid file has it.
+    /// The constraint that this does not meet, as the grid file has it.
     pub constraint: String,
 }
 
@@ -41,10 +43,10 @@ struct Constraint<'a, 's> {
     expression: Expression<'s, 's>,
 }
 
-/// Configurations and folded cells of a grid, after its constraints.
+/// A grid after its constraints.
+#[derive(Default)]
 pub(crate) struct Kept {
-    pub(crate) configurations: Vec<Configuration>,
-    pub(crate) folded: Vec<FoldedCell>,
+    pub(crate) expanded: Expanded,
     pub(crate) dropped: Vec<DroppedCell>,
 }
 
@@ -52,15 +54,13 @@ pub(crate) struct Kept {
 pub(crate) fn apply(
     node: Option<&Node<'_>>,
     field: &Field,
-    (configurations, folded): (Vec<Configuration>, Vec<FoldedCell>),
+    expanded: Expanded,
     faults: &mut Faults,
 ) -> Checked<Kept> {
     let Some(node) = node else {
-        let dropped = Vec::new();
         return Ok(Kept {
-            configurations,
-            folded,
-            dropped,
+            expanded,
+            dropped: Vec::new(),
         });
     };
     let environment = Environment::new();
@@ -68,21 +68,29 @@ pub(crate) fn apply(
     let constraints = all(list
         .into_iter()
         .map(|node| read(node, field, &environment, faults)))?;
-    let mut kept = Kept {
-        configurations: Vec::new(),
-        folded,
-        dropped: Vec::new(),
-    };
-    for configuration in configurations {
-        match first_broken(&constraints, &configuration, field.cores, faults)? {
-            None => kept.configurations.push(configuration),
-            Some(constraint) => kept.dropped.push(DroppedCell {
-                configuration: configuration.label().clone(),
-                constraint: constraint.text.to_owned(),
-            }),
-        }
+    let mut kept = Kept::default();
+    let folded = by_configuration(&expanded.folded);
+    let mut left_out = BTreeSet::new();
+    for (configuration, cells) in expanded.configurations.into_iter().zip(expanded.cells_of) {
+        let label = configuration.label();
+        let Some(constraint) = first_broken(&constraints, &configuration, field.cores, faults)?
+        else {
+            kept.expanded.configurations.push(configuration);
+            kept.expanded.cells_of.push(cells);
+            continue;
+        };
+        let folded = folded.get(label).map(Vec::as_slice).unwrap_or_default();
+        // A cell that is spelled as its configuration is written is no folded one.
+        let plain = (cells > folded.len()).then_some(label.as_str());
+        let spelled = plain.into_iter().chain(folded.iter().copied());
+        kept.dropped.extend(spelled.map(|spelled| DroppedCell {
+            spelled: spelled.to_owned(),
+            configuration: label.clone(),
+            constraint: constraint.text.to_owned(),
+        }));
+        left_out.insert(label.clone());
     }
-    if kept.configurations.is_empty() {
+    if kept.expanded.configurations.is_empty() {
         let message = "the constraints leave no configuration";
         let fault = GridFault::new(
             ErrorCode::GridConflict,
@@ -92,10 +100,20 @@ pub(crate) fn apply(
         );
         return Err(faults.add(fault.hint("loosen one of them")));
     }
-    let dropped = &kept.dropped;
-    let is_dropped = |cell: &FoldedCell| dropped.iter().any(|one| one.configuration == cell.into);
-    kept.folded.retain(|cell| !is_dropped(cell));
+    let others = expanded.folded.into_iter();
+    kept.expanded.folded = others
+        .filter(|cell| !left_out.contains(&cell.into))
+        .collect();
     Ok(kept)
+}
+
+/// How the grid spells configurations otherwise than they are written.
+fn by_configuration(folded: &[FoldedCell]) -> BTreeMap<&Label, Vec<&str>> {
+    let mut all: BTreeMap<&Label, Vec<&str>> = BTreeMap::new();
+    for cell in folded {
+        all.entry(&cell.into).or_default().push(&cell.spelled);
+    }
+    all
 }
 
 fn read<'a, 's>(

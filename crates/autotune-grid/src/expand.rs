@@ -2,7 +2,7 @@
 //! grid, brought into canonical form, each behaviour once. Which axes there are
 //! is left to `grid`.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use autotune_model::{Configuration, Label, ParamName, Profile, Value, VariantName};
 
@@ -60,11 +60,21 @@ impl Sheet<'_> {
     }
 }
 
-/// All distinct configurations in grid order, and the cells that were folded.
-pub(crate) fn expand(sheets: &[Sheet<'_>]) -> (Vec<Configuration>, Vec<FoldedCell>) {
-    let mut seen = BTreeSet::new();
-    let mut configurations = Vec::new();
-    let mut folded = Vec::new();
+/// What the cells of a grid are.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Expanded {
+    /// Distinct, in grid order.
+    pub(crate) configurations: Vec<Configuration>,
+    /// How many cells each of them is.
+    pub(crate) cells_of: Vec<usize>,
+    /// The cells that were folded.
+    pub(crate) folded: Vec<FoldedCell>,
+}
+
+/// All distinct configurations, and what became of the cells.
+pub(crate) fn expand(sheets: &[Sheet<'_>]) -> Expanded {
+    let mut places = BTreeMap::new();
+    let mut all = Expanded::default();
     for sheet in sheets {
         // Without its folds a profile spells a cell as the grid does.
         let raw = Profile {
@@ -75,23 +85,27 @@ pub(crate) fn expand(sheets: &[Sheet<'_>]) -> (Vec<Configuration>, Vec<FoldedCel
             let given = sheet.cell(number);
             let (variant, prefixed) = (&sheet.variant, sheet.prefixed);
             let cell = Configuration::fold(sheet.profile, variant, &given, prefixed);
-            let is_new = seen.insert(cell.configuration.id());
+            let next = all.configurations.len();
+            let place = *places.entry(cell.configuration.id()).or_insert(next);
+            let is_new = place == next;
             let mut reasons = cell.reasons;
             if !is_new && reasons.is_empty() {
                 reasons.push("the grid has it already".to_owned());
             }
             if !reasons.is_empty() {
                 let spelled = Configuration::fold(&raw, variant, &given, prefixed);
-                folded.push(FoldedCell {
+                all.folded.push(FoldedCell {
                     spelled: spelled.configuration.label().to_string(),
                     into: cell.configuration.label().clone(),
                     reasons,
                 });
             }
             if is_new {
-                configurations.push(cell.configuration);
+                all.configurations.push(cell.configuration);
+                all.cells_of.push(0);
             }
+            all.cells_of[place] += 1;
         }
     }
-    (configurations, folded)
+    all
 }

@@ -27,9 +27,11 @@ pub struct Space {
     pub baseline: Option<Configuration>,
     /// How many cells the raw grid has, before folding.
     pub cells: usize,
+    /// How many of them each configuration is: as many numbers as configurations.
+    pub cells_of: Vec<usize>,
     /// The cells that were not spelled as they behave, in grid order.
     pub folded: Vec<FoldedCell>,
-    /// The configurations that a constraint left out, in grid order.
+    /// The cells that a constraint left out, by configuration in grid order.
     pub dropped: Vec<DroppedCell>,
     /// The parameters that `[grid]` or `[baseline]` names, in that order: they
     /// are given to the server even where they have its default.
@@ -108,10 +110,11 @@ pub(crate) fn read(
     };
     let kept = constraint::apply(constraints.as_ref(), &field, expand(&sheets), faults)?;
     Ok(Space {
-        configurations: kept.configurations,
+        configurations: kept.expanded.configurations,
         baseline,
         cells,
-        folded: kept.folded,
+        cells_of: kept.expanded.cells_of,
+        folded: kept.expanded.folded,
         dropped: kept.dropped,
         named,
         variables,

@@ -17,14 +17,15 @@ use std::time::Duration;
 use autotune_analysis::compare::{FIRST_LOOK, Moment, alpha, blocks, is_look};
 use autotune_analysis::{Analysis, Disturbance, VerdictWord};
 use autotune_model::{
-    ConfigId, Configuration, DecisionKind, History, Metric, Outcome, Stage, StopReason,
-    TrialRecord, TrialSpec,
+    ConfigId, Configuration, DecisionKind, History, Outcome, Stage, StopReason, TrialRecord,
+    TrialSpec,
 };
 use autotune_stats::student::upper_quantile;
 use autotune_stats::{deviation_upper_bound, variance};
 
 use crate::blocks::{BlockPlan, outstanding, still_compared};
 use crate::length::{self, Length, Room};
+use crate::outlook::{self, Known, Outlook, Pace};
 use crate::plan::{Plan, Warning};
 use crate::procedure::Next;
 
@@ -142,9 +143,9 @@ impl Exhaustive {
             overhead,
             per_second,
         };
-        let Length { length, warm_up } = length::comparison(&self.plan, room);
-        let slot = length + overhead;
-        let fit = left.as_secs_f64() / slot.as_secs_f64() / count.max(1) as f64;
+        let decided = length::comparison(&self.plan, room);
+        let fit = length::blocks(room, decided);
+        let Length { length, warm_up } = decided;
         let control = self.control(&trials);
         DecisionKind::Planned {
             control,
@@ -232,30 +233,27 @@ impl Exhaustive {
             warnings.push(Warning::AllIdle { busy_pct });
         }
         let per_second = length::per_second(&self.plan.load, trials.iter().copied());
-        if let Metric::Latency(quantile) = self.plan.metric {
-            let window = decided.length.length.saturating_sub(decided.length.warm_up);
-            let rarest = per_second * self.plan.rarest_endpoint.get();
-            let (expected, need) = (
-                (rarest * window.as_secs_f64()) as u64,
-                quantile.requests_needed(),
-            );
-            if expected < need {
-                warnings.push(Warning::FewRequests { expected, need });
-            }
-        }
-        let slot = decided.length.length + length::overhead(trials.iter().copied());
-        let left = self
-            .plan
-            .budget
-            .saturating_sub(trials.iter().map(|t| t.span.length()).sum());
-        let fit = left.as_secs_f64() / slot.as_secs_f64() / self.plan.configurations.len() as f64;
-        if fit < f64::from(FIRST_LOOK) {
-            warnings.push(Warning::FewBlocks {
-                fit: fit as u32,
-                need: FIRST_LOOK,
-            });
-        }
+        let room = Room {
+            configurations: self.plan.configurations.len(),
+            left: self
+                .plan
+                .budget
+                .saturating_sub(trials.iter().map(|t| t.span.length()).sum()),
+            overhead: length::overhead(trials.iter().copied()),
+            per_second,
+        };
+        let pace = Pace {
+            blocks: length::blocks(room, decided.length),
+            per_second: Some(per_second),
+        };
+        warnings.extend(outlook::too_few(&self.plan, decided.length, pace));
         warnings
+    }
+
+    /// What the plan's budget gives, before anything is measured.
+    pub fn outlook(&self, known: Known) -> Outlook {
+        let probes = self.probes().len() as u32 * PREFLIGHT_BLOCKS;
+        outlook::outlook(&self.plan, probes, known)
     }
 }
 

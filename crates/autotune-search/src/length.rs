@@ -82,6 +82,12 @@ pub(crate) fn comparison(plan: &Plan, room: Room) -> Length {
     Length::of(rounded_up(wanted).min(fits).max(SHORTEST))
 }
 
+/// How often the comparison's blocks fit into what is left.
+pub(crate) fn blocks(room: Room, decided: Length) -> f64 {
+    let slot = decided.length + room.overhead;
+    room.left.as_secs_f64() / slot.as_secs_f64() / room.configurations.max(1) as f64
+}
+
 fn rounded_up(time: Duration) -> Duration {
     Duration::from_secs(time.as_secs() + u64::from(time.subsec_nanos() > 0))
 }
@@ -110,14 +116,22 @@ pub(crate) fn needed(plan: &Plan, per_second: f64) -> Duration {
     length.length
 }
 
+/// The rate of an open load, which nobody has to measure.
+pub(crate) fn known_rate(load: &LoadShape) -> Option<f64> {
+    match load {
+        LoadShape::Open { rate, .. } => Some(rate.get()),
+        LoadShape::Closed(_) => None,
+    }
+}
+
 /// Requests per second: the rate of an open load; of a closed one what the
 /// pre-flight saw.
 pub(crate) fn per_second<'a>(
     load: &LoadShape,
     trials: impl Iterator<Item = &'a TrialRecord>,
 ) -> f64 {
-    if let LoadShape::Open { rate, .. } = load {
-        return rate.get();
+    if let Some(rate) = known_rate(load) {
+        return rate;
     }
     let seen: Vec<f64> = trials
         .filter_map(|trial| trial.load.as_ref())

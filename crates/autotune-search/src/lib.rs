@@ -9,9 +9,11 @@
 mod blocks;
 mod exhaustive;
 mod length;
+mod outlook;
 mod plan;
 mod procedure;
 
 pub use exhaustive::Exhaustive;
+pub use outlook::{Known, Outlook};
 pub use plan::{Plan, Warning};
 pub use procedure::{Next, Procedure};

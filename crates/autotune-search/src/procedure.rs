@@ -4,6 +4,7 @@ use autotune_analysis::Analysis;
 use autotune_model::{DecisionKind, History, StopReason, TrialSpec};
 
 use crate::exhaustive::Exhaustive;
+use crate::outlook::{Known, Outlook};
 use crate::plan::{Plan, Warning};
 
 /// The next step of a study.
@@ -41,6 +42,13 @@ impl Procedure {
     pub fn warnings(&self, history: &History) -> Vec<Warning> {
         match self {
             Self::Exhaustive(exhaustive) => exhaustive.warnings(history),
+        }
+    }
+
+    /// What the plan's budget gives, before anything is measured.
+    pub fn outlook(&self, known: Known) -> Outlook {
+        match self {
+            Self::Exhaustive(exhaustive) => exhaustive.outlook(known),
         }
     }
 

@@ -49,6 +49,11 @@ impl Answer {
         Some(value.expose())
     }
 
+    /// The type of the body, as the server says it.
+    pub fn content_type(&self) -> Option<&str> {
+        self.header("content-type")
+    }
+
     /// Where it redirects to.
     pub(crate) fn location(&self) -> Option<&str> {
         self.header("location")

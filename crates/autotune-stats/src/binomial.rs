@@ -23,6 +23,17 @@ pub fn lower_bound(hits: u64, of: u64, confidence: f64) -> f64 {
     quantile(hits as f64, misses, 1.0 - confidence).unwrap_or(0.0)
 }
 
+/// How many tries without a hit show, at this confidence, that the probability is
+/// at most this: the least n with (1 - p)^n at most 1 - confidence. `None` for a
+/// probability that no number of tries shows.
+pub fn tries_needed(at_most: f64, confidence: f64) -> Option<u64> {
+    if at_most >= 1.0 {
+        return Some(0);
+    }
+    let tries = (1.0 - confidence).ln() / (-at_most).ln_1p();
+    (at_most > 0.0 && tries.is_finite()).then_some(tries.ceil() as u64)
+}
+
 fn quantile(a: f64, b: f64, probability: f64) -> Option<f64> {
     Beta::new(a, b)
         .ok()
@@ -47,5 +58,16 @@ mod tests {
         assert_eq!(upper_bound(0, 0, 0.95), 1.0);
         assert_eq!(lower_bound(0, 10, 0.95), 0.0);
         assert_eq!(upper_bound(10, 10, 0.95), 1.0);
+    }
+
+    #[test]
+    fn so_many_tries_are_just_enough() {
+        for (at_most, expected) in [(0.001, 2995), (0.01, 299), (0.05, 59), (0.5, 5)] {
+            assert_eq!(tries_needed(at_most, 0.95), Some(expected));
+            assert!(upper_bound(0, expected, 0.95) <= at_most);
+            assert!(upper_bound(0, expected - 1, 0.95) > at_most);
+        }
+        assert_eq!(tries_needed(1.0, 0.95), Some(0));
+        assert_eq!(tries_needed(0.0, 0.95), None);
     }
 }

@@ -8,7 +8,7 @@ pub mod paired;
 pub mod slope;
 pub mod student;
 
-pub use binomial::{lower_bound, upper_bound};
+pub use binomial::{lower_bound, tries_needed, upper_bound};
 pub use describe::{mean, median, variance};
 pub use deviation::deviation_upper_bound;
 pub use paired::PairedDifferences;

@@ -2,13 +2,14 @@
 //! configuration finds.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use autotune_model::{
-    ConnectionPolicy, CpuPlacement, DataTable, Endpoint, Label, Login, ParamName, Profile,
-    ServerVariant, VariantName,
+    Bytes, ConnectionPolicy, CpuPlacement, DataTable, Endpoint, EndpointName, Label, Login,
+    ParamName, Profile, ServerVariant, VariantName,
 };
 
 /// What all trials of a study have in common.
@@ -106,4 +107,37 @@ pub struct Verified {
     pub overridden: Option<String>,
     /// What the user should know, for people.
     pub notes: Vec<String>,
+    /// The last of the good answers of each endpoint, in the order of the grid file.
+    pub answers: Vec<Answered>,
+    /// Connections beyond this machine that were seen.
+    pub outside: Vec<Outside>,
+    /// What a trial takes besides its load: launch, questions, rest, stop.
+    pub overhead: Duration,
+}
+
+/// A good answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Whose.
+    pub endpoint: EndpointName,
+    /// The HTTP status.
+    pub status: u16,
+    /// How long its body is.
+    pub size: Bytes,
+    /// From the question to its last byte.
+    pub took: Duration,
+    /// The type of its body, as the server says it.
+    pub content_type: Option<String>,
+}
+
+/// A connection beyond this machine that stopped nothing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Outside {
+    /// The other side.
+    pub address: SocketAddr,
+    /// `tcp` or `udp`.
+    pub protocol: String,
+    /// The entry of `may_reach` that names it; `None` where a host that is named
+    /// there could not be looked up, so that nobody knows.
+    pub allowed_by: Option<String>,
 }

@@ -29,6 +29,7 @@ mod record;
 mod run;
 mod verify;
 
-pub use context::{TrialContext, TrialEvent, Verified};
+pub use context::{Answered, Outside, TrialContext, TrialEvent, Verified};
 pub use error::TrialError;
 pub use prepare::Trials;
+pub use record::{connections_wanted, most_files};

@@ -19,7 +19,8 @@ const LOOKUP_PAUSE: Duration = Duration::from_secs(10);
 /// What `may_reach` allows.
 #[derive(Debug)]
 pub(crate) struct Reach {
-    nets: Vec<(Net, Option<u16>)>,
+    /// Each with its entry, as written.
+    nets: Vec<(String, Net, Option<u16>)>,
     hosts: Vec<(String, Option<u16>)>,
     lookup: Lookup,
     known: Mutex<BTreeMap<String, Answers>>,
@@ -56,7 +57,7 @@ impl Reach {
         for entry in entries {
             let (name, port) = split_port(entry).ok_or_else(|| entry.clone())?;
             if let Some(net) = Net::parse(name) {
-                reach.nets.push((net, port));
+                reach.nets.push((entry.clone(), net, port));
             } else if is_host(name) {
                 reach.hosts.push((name.to_owned(), port));
             } else {
@@ -86,16 +87,22 @@ impl Reach {
     }
 
     fn allows(&self, address: SocketAddr) -> bool {
+        !is_beyond(address) || self.allowing(address).is_some()
+    }
+
+    /// The entry that names this address, as far as names were looked up.
+    pub(crate) fn allowing(&self, address: SocketAddr) -> Option<&str> {
         let ip = address.ip().to_canonical();
-        let by_net = |(net, port): &(Net, _)| net.contains(ip) && fits(*port, address);
-        ip.is_loopback()
-            || ip.is_unspecified()
-            || self.nets.iter().any(by_net)
-            || self.hosts_for(address).any(|host| {
+        let by_net = |(_, net, port): &&(String, Net, _)| net.contains(ip) && fits(*port, address);
+        let net = self.nets.iter().find(by_net);
+        let mut hosts = self.hosts_for(address);
+        net.map(|(entry, ..)| entry.as_str()).or_else(|| {
+            hosts.find(|host| {
                 let known = self.known();
-                let answers = known.get(host);
+                let answers = known.get(*host);
                 answers.is_some_and(|answers| answers.addresses.contains(&ip))
             })
+        })
     }
 
     /// Asks again for an address that no answer held so far.
@@ -148,6 +155,12 @@ impl Reach {
         // Each change is whole before anything can panic.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether an address lies beyond this machine.
+pub(crate) fn is_beyond(address: SocketAddr) -> bool {
+    let ip = address.ip().to_canonical();
+    !ip.is_loopback() && !ip.is_unspecified()
 }
 
 fn fits(port: Option<u16>, address: SocketAddr) -> bool {
@@ -234,6 +247,15 @@ mod tests {
         let reach = reach(entries);
         let found = is_allowed(&reach, address);
         assert_eq!(found, allowed, "{entries:?} {address}");
+    }
+
+    #[test]
+    fn the_entry_that_allows_an_address_is_told() {
+        let reach = reach(&["10.0.0.0/8", "192.0.2.7:5432"]);
+        let by = |address: &str| reach.allowing(address.parse().expect("an address"));
+        assert_eq!(by("10.1.2.3:80"), Some("10.0.0.0/8"));
+        assert_eq!(by("192.0.2.7:5432"), Some("192.0.2.7:5432"));
+        assert_eq!(by("192.0.2.7:80"), None);
     }
 
     #[test]

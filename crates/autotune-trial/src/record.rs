@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use autotune_model::{
-    LogRecord, Outcome, ProcessRole, ServerRecord, ServerSample, Span, TrialRecord, TrialSpec,
+    Configuration, LoadShape, LogRecord, Outcome, ParamName, ProcessRole, Profile, ServerRecord,
+    ServerSample, Span, TrialRecord, TrialSpec,
 };
 use autotune_server::{Behaviour, EventKind, events};
 
@@ -188,17 +189,44 @@ fn counter(text: &str, name: &str) -> u64 {
         .unwrap_or_default()
 }
 
+/// How many connections the generator needs at most for this load against this
+/// configuration.
+pub fn connections_wanted(load: &LoadShape, profile: &Profile, of: &Configuration) -> u64 {
+    match load {
+        LoadShape::Open { rate, .. } => pool_wanted(concurrency(profile, of), rate.get()),
+        LoadShape::Closed(users) => users.count.into(),
+    }
+}
+
+/// Workers times threads, as far as they are known.
+fn concurrency(profile: &Profile, configuration: &Configuration) -> u64 {
+    let number = |name: Option<&ParamName>| {
+        let value = name.and_then(|name| configuration.value(name)?.as_int());
+        u64::try_from(value.unwrap_or(1)).unwrap_or(1)
+    };
+    number(profile.workers.as_ref()).saturating_mul(number(profile.threads.as_ref()))
+}
+
 /// How many connections the generator may open: in open load more than twice
 /// what the server can work on at a time, and enough for a stall of seconds.
-pub(crate) fn pool_limit(concurrency: u64, rate_per_second: f64, most_files: u64) -> u32 {
+fn pool_wanted(concurrency: u64, rate_per_second: f64) -> u64 {
     const STALL: Duration = Duration::from_secs(4);
     let for_stall = (rate_per_second * STALL.as_secs_f64()).ceil() as u64;
-    let wanted = (2 * concurrency + 64).max(for_stall).clamp(256, 4096);
-    u32::try_from(wanted.min(most_files).max(1)).unwrap_or(u32::MAX)
+    (2 * concurrency + 64).max(for_stall).clamp(256, 4096)
+}
+
+/// The pool of a load: what it needs, as far as files may be opened. The users of a
+/// closed load are as many as the grid file says.
+pub(crate) fn pool_limit(load: &LoadShape, wanted: u64, most_files: u64) -> u32 {
+    let limit = match load {
+        LoadShape::Open { .. } => wanted.min(most_files).max(1),
+        LoadShape::Closed(_) => wanted,
+    };
+    u32::try_from(limit).unwrap_or(u32::MAX)
 }
 
 /// How many files this process may still open, with some left for itself.
-pub(crate) fn most_files() -> u64 {
+pub fn most_files() -> u64 {
     let text = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let soft = text.lines().find_map(|line| {
         let rest = line.strip_prefix("Max open files")?;
@@ -210,6 +238,7 @@ pub(crate) fn most_files() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use autotune_model::{Arrivals, Rate, Users};
     use autotune_server::behaviour;
 
     #[test]
@@ -233,11 +262,18 @@ mod tests {
 
     #[test]
     fn the_pool_is_larger_than_twice_the_servers_concurrency() {
-        assert_eq!(pool_limit(4, 10.0, 60_000), 256);
-        assert_eq!(pool_limit(400, 10.0, 60_000), 864);
-        assert_eq!(pool_limit(4, 200.0, 60_000), 800);
-        assert_eq!(pool_limit(9_000, 10.0, 60_000), 4096);
-        assert_eq!(pool_limit(400, 10.0, 500), 500);
+        assert_eq!(pool_wanted(4, 10.0), 256);
+        assert_eq!(pool_wanted(400, 10.0), 864);
+        assert_eq!(pool_wanted(4, 200.0), 800);
+        assert_eq!(pool_wanted(9_000, 10.0), 4096);
+        let rate = Rate::per_second(10.0).expect("a rate");
+        let arrivals = Arrivals::Poisson;
+        let open = LoadShape::Open { rate, arrivals };
+        assert_eq!(pool_limit(&open, 864, 60_000), 864);
+        assert_eq!(pool_limit(&open, 864, 500), 500);
+        let (count, think) = (900, Duration::ZERO);
+        let closed = LoadShape::Closed(Users { count, think });
+        assert_eq!(pool_limit(&closed, 900, 500), 900);
         assert!(most_files() > 0);
     }
 

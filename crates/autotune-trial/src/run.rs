@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use autotune_load::LoadPlan;
 use autotune_model::{
-    Anchor, Configuration, HostLoad, LoadRecord, LoadShape, Outcome, ParamName, Span, TrialRecord,
-    TrialSpec,
+    Anchor, Configuration, HostLoad, LoadRecord, Outcome, ParamName, Span, TrialRecord, TrialSpec,
 };
 use autotune_process::{HostWatch, clock};
 use autotune_server::{EventKind, LoginPlan, Mismatch, events};
@@ -18,7 +17,7 @@ use crate::logs;
 use crate::outcome::Cut;
 use crate::overrides::explain;
 use crate::prepare::Trials;
-use crate::record::{Seen, most_files, oom_kills, pool_limit, record};
+use crate::record::{Seen, connections_wanted, most_files, oom_kills, pool_limit, record};
 use crate::session::{Asking, Break, Care, READY_LIMIT, Session, StartFault, Started, stopped};
 use crate::verify::chain;
 
@@ -189,14 +188,13 @@ impl Trials {
 
     fn plan(&self, spec: &TrialSpec, session: &Session<'_>) -> LoadPlan {
         let context = &self.context;
-        let pool_limit = match spec.load {
-            LoadShape::Open { rate, .. } => pool_limit(
-                self.concurrency(&spec.configuration),
-                rate.get(),
-                most_files(),
-            ),
-            LoadShape::Closed(users) => users.count,
-        };
+        let wanted = self
+            .variants
+            .get(spec.configuration.variant())
+            .map_or(1, |prepared| {
+                connections_wanted(&spec.load, &prepared.profile, &spec.configuration)
+            });
+        let pool_limit = pool_limit(&spec.load, wanted, most_files());
         LoadPlan {
             target: session.address,
             host_header: session.address.to_string(),
@@ -213,21 +211,6 @@ impl Trials {
             cpus: context.placement.generator.clone(),
             origin_monotonic_ns: session.origin_ns,
         }
-    }
-
-    /// Workers times threads, as far as they are known.
-    fn concurrency(&self, configuration: &Configuration) -> u64 {
-        let number = |name: Option<&ParamName>| {
-            let value = name.and_then(|name| configuration.value(name)?.as_int());
-            u64::try_from(value.unwrap_or(1)).unwrap_or(1)
-        };
-        let profile = self
-            .variants
-            .get(configuration.variant())
-            .map(|p| &p.profile);
-        let workers = number(profile.and_then(|profile| profile.workers.as_ref()));
-        let threads = number(profile.and_then(|profile| profile.threads.as_ref()));
-        workers.saturating_mul(threads)
     }
 
     pub(crate) fn asking<'a>(&'a self, configuration: &Configuration, facts: &Facts) -> Asking<'a> {

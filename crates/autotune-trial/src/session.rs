@@ -17,6 +17,7 @@ use autotune_process::{
 use autotune_server::{CheckFailure, Http, LoginPlan, Redactor, render};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
+use crate::context::Answered;
 use crate::error::TrialError;
 use crate::folder::TrialFolder;
 use crate::logs::{self, LOG_LIMIT_BYTES};
@@ -48,7 +49,7 @@ const PORT_PATIENCE: Duration = Duration::from_secs(1);
 const CLOSE_LOOK: Duration = Duration::from_millis(10);
 /// How often each endpoint is asked then: what an app connects to once in a
 /// while, or for the length of one answer, is missed more easily than found.
-const CLOSE_QUESTIONS: usize = 3;
+pub(crate) const CLOSE_QUESTIONS: usize = 3;
 
 /// A launched server.
 #[derive(Debug)]
@@ -133,6 +134,8 @@ pub(crate) struct Started {
     pub(crate) rule: WorkerRule,
     /// How many workers there are.
     pub(crate) workers: usize,
+    /// Every good answer, in the order of the questions.
+    pub(crate) answers: Vec<Answered>,
 }
 
 /// A server that was stopped.
@@ -215,9 +218,11 @@ impl<'a> Session<'a> {
             Care::Usual => 1,
             Care::Close => CLOSE_QUESTIONS,
         };
+        let mut answers = Vec::new();
         for time in 0..times {
             for endpoint in asking.endpoints {
-                self.ask(asking, (endpoint, time), stop).await?;
+                answers.push(self.ask(asking, (endpoint, time), stop).await?);
+                self.sample(stop).await?;
             }
         }
         let (rule, workers) = self.settle(asking.workers, stop).await?;
@@ -225,6 +230,7 @@ impl<'a> Session<'a> {
             boot,
             rule,
             workers,
+            answers,
         })
     }
 

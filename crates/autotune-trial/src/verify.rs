@@ -1,18 +1,20 @@
 //! Questions to every endpoint before any load: what is wrong with an app must
 //! show in seconds, not after a night.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use autotune_model::Configuration;
+use autotune_model::{Configuration, Peer};
 use autotune_process::clock;
 use tokio::time::Instant;
 
-use crate::context::{TrialEvent, Verified};
+use crate::context::{Answered, Outside, TrialEvent, Verified};
 use crate::error::TrialError;
 use crate::logs;
-use crate::prepare::Trials;
-use crate::session::{Asking, Break, Care, Session, StartFault, stopped};
+use crate::prepare::{Prepared, Trials};
+use crate::reach::is_beyond;
+use crate::session::{Asking, Break, CLOSE_QUESTIONS, Care, Session, StartFault, stopped};
 use crate::workers::describe;
 
 /// A question that takes longer than this is answered wrongly enough.
@@ -87,6 +89,7 @@ impl Trials {
         for note in &facts.notes {
             on_event(TrialEvent::Note { text: note.clone() });
         }
+        let launched = Instant::now();
         let opened = Session::open(self, configuration, clock::monotonic_ns()).await?;
         let mut session = match opened {
             Ok(session) => session,
@@ -115,6 +118,7 @@ impl Trials {
         if facts.overridden.is_none() {
             facts.overridden = self.overridden(configuration, &facts, (&started, &so_far));
         }
+        let took = launched.elapsed();
         on_event(TrialEvent::Checked {
             configuration: label,
             boot: started.boot,
@@ -126,6 +130,9 @@ impl Trials {
             boot: started.boot,
             overridden: facts.overridden,
             notes: facts.notes,
+            overhead: took.saturating_sub(asked_again(&started.answers)),
+            answers: last_of_each(started.answers, self.context.endpoints.len()),
+            outside: outside(prepared, &closed.peers),
         })
     }
 
@@ -164,6 +171,30 @@ impl Trials {
             },
         }
     }
+}
+
+/// The time of the questions that a trial does not ask: all but the first round.
+fn asked_again(answers: &[Answered]) -> Duration {
+    let all: Duration = answers.iter().map(|answer| answer.took).sum();
+    all - all / CLOSE_QUESTIONS as u32
+}
+
+/// The last round of answers: the server has done its first-time work by then.
+fn last_of_each(mut answers: Vec<Answered>, endpoints: usize) -> Vec<Answered> {
+    answers.split_off(answers.len().saturating_sub(endpoints))
+}
+
+/// Where the app's connections lead, each place once, whoever holds them.
+fn outside(prepared: &Prepared, peers: &BTreeSet<Peer>) -> Vec<Outside> {
+    let beyond = peers.iter().filter(|peer| is_beyond(peer.address));
+    let places: BTreeSet<Outside> = beyond
+        .map(|peer| Outside {
+            address: peer.address,
+            protocol: peer.protocol.clone(),
+            allowed_by: prepared.reach.allowing(peer.address).map(str::to_owned),
+        })
+        .collect();
+    places.into_iter().collect()
 }
 
 /// An error and its causes on one line.

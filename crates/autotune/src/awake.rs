@@ -73,6 +73,14 @@ impl Awake {
         }
     }
 
+    /// Why the CPUs cannot be kept awake although that is asked for.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        match &self.state {
+            State::Refused(error) => Some(format!("{LATENCY_BOUND}: {error}")),
+            State::Held | State::NotAsked | State::NoDriver => None,
+        }
+    }
+
     /// For the facts of the machine in the report.
     pub(crate) fn fact(&self) -> String {
         match &self.state {

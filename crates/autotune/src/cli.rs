@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{explain, report, schema, sweep, trial};
+use crate::commands::{check, explain, report, schema, sweep, trial};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::terminal;
@@ -24,6 +24,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Args),
     Sweep(sweep::Args),
     Trial(trial::Args),
     Report(report::Args),
@@ -72,6 +73,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         })?;
     runtime.block_on(async {
         match cli.command {
+            Command::Check(args) => check::run(args).await,
             Command::Sweep(args) => sweep::run(args).await,
             Command::Trial(args) => trial::run(args).await,
             Command::Report(args) => report::run(&args),

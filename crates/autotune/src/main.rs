@@ -3,6 +3,7 @@
 
 mod app_hash;
 mod awake;
+mod budget;
 mod cli;
 mod commands;
 mod data_file;
@@ -11,6 +12,8 @@ mod exit;
 mod failure;
 mod grid_file;
 mod host;
+mod host_problems;
+mod host_state;
 mod outputs;
 mod placement;
 mod progress;

@@ -12,15 +12,19 @@ use nix::unistd::Pid;
 use crate::failure::Failure;
 
 /// From this many CPUs on, server and generator are kept apart unasked.
-const ENOUGH: usize = 4;
+pub(crate) const ENOUGH: usize = 4;
 
 /// What this machine gives.
 ///
 /// # Errors
 /// When the grid file asks for CPUs that this process may not use.
 pub(crate) fn place(request: &HostRequest) -> Result<CpuPlacement, Failure> {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    decide(request, &allowed()?, quota(&read))
+    decide(request, &allowed()?, quota_now())
+}
+
+/// The CPU quota of this process at this moment, in CPUs.
+pub(crate) fn quota_now() -> Option<f64> {
+    quota(&|path| std::fs::read_to_string(path).ok())
 }
 
 fn decide(
@@ -60,7 +64,11 @@ fn decide(
     })
 }
 
-fn allowed() -> Result<CpuSet, Failure> {
+/// The CPUs that this process may use.
+///
+/// # Errors
+/// When the system does not say.
+pub(crate) fn allowed() -> Result<CpuSet, Failure> {
     let mask = sched_getaffinity(Pid::from_raw(0)).map_err(|error| {
         Failure::stopped(
             autotune_model::ErrorCode::Process,

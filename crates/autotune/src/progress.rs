@@ -200,7 +200,8 @@ fn busiest(history: &History) -> Option<f64> {
     Some(best.server.as_ref()?.cpu?.as_secs_f64() / wall.max(1e-3) * 100.0)
 }
 
-fn text(warning: &Warning) -> String {
+/// A warning, for people.
+pub(crate) fn text(warning: &Warning) -> String {
     match warning {
         Warning::AllIdle { busy_pct } => format!(
             "every probe was under 20 % busy (at most {busy_pct:.0} %): under so little load \

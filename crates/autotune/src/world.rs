@@ -106,7 +106,7 @@ impl RunTrial for RealWorld {
 }
 
 /// Returns when the user asks for an end.
-async fn stopped(stop: &AtomicBool) {
+pub(crate) async fn stopped(stop: &AtomicBool) {
     while !stop.load(Ordering::SeqCst) {
         tokio::time::sleep(LOOK_EVERY).await;
     }

@@ -77,8 +77,10 @@ fn constraints_are_asked_of_what_a_cell_really_is() {
     assert_eq!(labels(&file), expected);
     let dropped: Vec<_> = file.space.dropped.iter().collect();
     assert_eq!(dropped.len(), 1);
+    assert_eq!(dropped[0].spelled, "4/8/sync/0/0");
     assert_eq!(dropped[0].configuration.as_str(), "4/8/gthread/0/0");
     assert_eq!(dropped[0].constraint, "workers * threads <= 8");
+    assert_eq!(file.space.cells_of, [1, 1, 1, 2, 2]);
     assert!(
         file.space
             .folded

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
 
 use super::*;
-use crate::parse_configuration;
+use crate::{Space, parse_configuration};
 
 /// A random cell as spelled: workers, threads, class, max-requests, jitter.
 fn cell() -> impl Strategy<Value = (i64, i64, &'static str, i64, i64)> {
@@ -87,6 +87,20 @@ proptest! {
         prop_assert_eq!(spelled.len(), file.space.folded.len());
         prop_assert!(file.space.folded.len() >= cells - file.space.configurations.len());
         prop_assert!(file.space.folded.iter().all(|cell| !cell.reasons.is_empty()));
+        prop_assert_eq!(file.space.cells_of.iter().sum::<usize>(), cells);
+        // With a constraint every cell is kept or left out, spelled as before.
+        let limit = "\nconstraints = [\"workers * threads < 8 or worker_class == 'sync'\"]\n[[endpoint]]";
+        let Ok(limited) = read_text(&edited(&edited(LEAST, "[grid]", &grid), "[[endpoint]]", limit)) else {
+            return Ok(());
+        };
+        let kept: usize = limited.space.cells_of.iter().sum();
+        prop_assert_eq!(kept + limited.space.dropped.len(), cells);
+        let folded = |space: &Space| space.folded.iter().map(|cell| cell.spelled.clone()).collect::<Vec<_>>();
+        let dropped: BTreeSet<_> = limited.space.dropped.iter().map(|cell| cell.spelled.clone()).collect();
+        prop_assert_eq!(dropped.len(), limited.space.dropped.len());
+        let mut left = folded(&file.space);
+        left.retain(|spelled| !dropped.contains(spelled));
+        prop_assert_eq!(folded(&limited.space), left);
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use autotune_model::{Endpoint, Filling, LoginSession, Secret};
+use autotune_model::{Bytes, Endpoint, Filling, LoginSession, Secret};
 use autotune_server::{CheckFailure, Question, Readiness, secrets_in};
 use tokio::time::{Instant, sleep};
 
 use super::{Asking, Care, STOP_LOOK, Session, StartFault};
+use crate::context::Answered;
 use crate::port::{is_listened_on, may_meet_itself};
 
 /// What each step of a login may take, however late the server was ready.
@@ -95,13 +96,14 @@ impl Session<'_> {
         self.redactor = self.redactor.with(secrets);
     }
 
-    /// Asks an endpoint, each time in the name of another session.
+    /// The good answer of an endpoint, asked each time in the name of another
+    /// session.
     pub(super) async fn ask(
         &mut self,
         asking: &Asking<'_>,
         (endpoint, time): (&Endpoint, usize),
         stop: &AtomicBool,
-    ) -> Result<(), StartFault> {
+    ) -> Result<Answered, StartFault> {
         let nobody = LoginSession::default();
         let session = self.sessions.iter().cycle().nth(time).unwrap_or(&nobody);
         let filling = Filling {
@@ -112,14 +114,26 @@ impl Session<'_> {
         let failed = |failure| StartFault::Endpoint(Box::new(failure));
         let question = Question::of(endpoint.asked(), &filling)
             .map_err(|why| failed(CheckFailure::unfilled(endpoint, why)))?;
-        let asked = asking.http.ask(self.address, &question, asking.timeout);
-        let answer = self.watch_with(asking.care, stop, asked).await?;
+        let address = self.address;
+        let asked = async {
+            let began = Instant::now();
+            let answer = asking.http.ask(address, &question, asking.timeout).await;
+            (answer, began.elapsed())
+        };
+        let (answer, took) = self.watch_with(asking.care, stop, asked).await?;
+        let answered = answer.as_ref().ok().map(|answer| Answered {
+            endpoint: endpoint.name.clone(),
+            status: answer.status,
+            size: Bytes::new(answer.body.len() as u64),
+            took,
+            content_type: answer.content_type().map(str::to_owned),
+        });
         let fresh = match (&answer, asking.login) {
             (Ok(answer), Some(plan)) => secrets_in(answer, plan.login),
             _ => Vec::new(),
         };
         match CheckFailure::judge(endpoint, answer) {
-            None => Ok(()),
+            None => Ok(answered.expect("no answer is a failure")),
             Some(mut failure) => {
                 self.hide(&fresh);
                 failure.clean(&self.redactor);

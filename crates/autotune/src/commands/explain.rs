@@ -1,15 +1,18 @@
 //! `autotune explain`: the longer text behind a code.
 
+mod host;
+
 use autotune_model::ErrorCode;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::host_problems::HostCode;
 use crate::terminal::put;
 
 /// Explain a code such as A0104
 ///
-/// Faults are shown with a code in brackets. This says what the code stands for,
-/// how such a fault comes about and what to do.
+/// Faults are shown with a code in brackets, and so is what `check` finds on this
+/// machine. This says what the code stands for, how it comes about and what to do.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The code, with or without its brackets; all codes are listed where it is left out
@@ -21,7 +24,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let text = match &args.code {
         None => list(),
-        Some(code) => format!("{}\n", explanation(parse(code)?)),
+        Some(code) => format!("{}\n", parse(code)?.explanation()),
     };
     put(&text).map_err(|error| {
         Failure::stopped(ErrorCode::Internal, "stdout cannot be written").because(error)
@@ -31,22 +34,51 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
 
 /// Every code with the first line of its text.
 fn list() -> String {
-    ErrorCode::ALL
-        .iter()
+    Code::all()
         .map(|code| {
-            let first = explanation(*code).lines().next().unwrap_or_default();
-            format!("{code}  {first}\n")
+            let first = code.explanation().lines().next().unwrap_or_default();
+            format!("{}  {first}\n", code.as_str())
         })
         .collect()
 }
 
-fn parse(text: &str) -> Result<ErrorCode, Failure> {
+/// What there is a text for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Code {
+    /// It stops the program.
+    Fault(ErrorCode),
+    /// It makes a measurement less sure.
+    Host(HostCode),
+}
+
+impl Code {
+    fn all() -> impl Iterator<Item = Self> {
+        let faults = ErrorCode::ALL.into_iter().map(Self::Fault);
+        faults.chain(HostCode::ALL.into_iter().map(Self::Host))
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Fault(code) => code.as_str(),
+            Self::Host(code) => code.as_str(),
+        }
+    }
+
+    fn explanation(self) -> &'static str {
+        match self {
+            Self::Fault(code) => explanation(code),
+            Self::Host(code) => host::explanation(code),
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<Code, Failure> {
     let wanted = text
         .trim()
         .trim_start_matches("error")
+        .trim_start_matches("warning")
         .trim_matches(['[', ']', ':']);
-    let mut codes = ErrorCode::ALL.into_iter();
-    let found = codes.find(|code| code.as_str().eq_ignore_ascii_case(wanted));
+    let found = Code::all().find(|code| code.as_str().eq_ignore_ascii_case(wanted));
     found.ok_or_else(|| {
         Failure::usage(format!("there is no code `{text}`"))
             .hint("`autotune explain` without a code lists them all")
@@ -206,8 +238,8 @@ mod tests {
     #[test]
     fn every_code_has_a_text_of_its_own() {
         let mut seen = std::collections::BTreeSet::new();
-        for code in ErrorCode::ALL {
-            let text = explanation(code);
+        for code in Code::all() {
+            let (text, code) = (code.explanation(), code.as_str());
             let (first, rest) = text.split_once("\n\n").expect("a line, then more");
             assert!(
                 first.ends_with('.') && !first.contains('\n'),
@@ -220,14 +252,17 @@ mod tests {
             );
             assert!(seen.insert(text), "{code} has the text of another one");
         }
-        assert_eq!(list().lines().count(), ErrorCode::ALL.len());
+        assert_eq!(list().lines().count(), Code::all().count());
     }
 
     #[test]
     fn codes_are_found_as_they_are_shown() {
         for text in ["A0104", "a0104", "[A0104]", "error[A0104]:"] {
-            assert!(matches!(parse(text), Ok(ErrorCode::GridValue)), "{text}");
+            let found = parse(text).expect("there is such a code");
+            assert_eq!(found, Code::Fault(ErrorCode::GridValue), "{text}");
         }
+        let found = parse("warning[H0101]").expect("there is such a code");
+        assert_eq!(found, Code::Host(HostCode::FewCpus));
         assert!(parse("A9999").is_err());
         assert!(parse("").is_err());
     }

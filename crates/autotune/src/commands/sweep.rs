@@ -15,6 +15,7 @@ use autotune_sweep::{Ended, Finished, Sweep, SweepError};
 use autotune_trial::TrialError;
 
 use crate::awake::Awake;
+use crate::budget::BudgetArgs;
 use crate::commands::sweep::request::Request;
 use crate::commands::sweep::view::{View, present};
 use crate::ending;
@@ -38,13 +39,8 @@ pub(crate) struct Args {
     /// Begin anew; an older study of the same name is renamed, never deleted
     #[arg(long)]
     fresh: bool,
-    /// How long trials may take in all, such as 8h or "1h 30m" [default: as in
-    /// the grid file]
-    #[arg(long, value_name = "TIME")]
-    budget: Option<String>,
-    /// Stop by this time of the day, such as 07:00
-    #[arg(long, value_name = "HH:MM")]
-    until: Option<String>,
+    #[command(flatten)]
+    budget: BudgetArgs,
     /// How to search; only `exhaustive` is supported yet
     #[arg(long, value_name = "NAME")]
     strategy: Option<String>,
@@ -197,7 +193,7 @@ async fn measure(
 /// Which configurations are launched to see that the app is there: those that were
 /// measured the most recently, else the first and the last of the grid. One that
 /// cannot work must not keep a study from going on.
-fn to_check<'a>(all: &'a [Configuration], history: &History) -> [&'a Configuration; 2] {
+pub(crate) fn to_check<'a>(all: &'a [Configuration], history: &History) -> [&'a Configuration; 2] {
     let measured = history.trials.iter().rev();
     let measured = measured.filter(|trial| trial.outcome == Outcome::Measured);
     let known = measured.filter_map(|trial| {
@@ -241,7 +237,8 @@ pub(crate) fn end_strays() -> Result<(), Failure> {
     Ok(())
 }
 
-fn plan(grid: &Grid, budget: Duration, seed: autotune_model::Seed) -> Plan {
+/// What a sweep of this grid is built from.
+pub(crate) fn plan(grid: &Grid, budget: Duration, seed: autotune_model::Seed) -> Plan {
     let file = &grid.file;
     let weights = || file.endpoints.iter().map(|endpoint| endpoint.weight);
     let rarest = weights().fold(f64::INFINITY, f64::min) / weights().sum::<f64>();

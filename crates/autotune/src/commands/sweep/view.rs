@@ -107,7 +107,8 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-fn draw(table: &Table) -> String {
+/// As lines of text.
+pub(crate) fn draw(table: &Table) -> String {
     let mut drawn = comfy_table::Table::new();
     drawn.load_style(presets::NOTHING);
     drawn.set_header(table.columns.iter().map(|column| column.title.as_str()));
@@ -127,7 +128,8 @@ fn draw(table: &Table) -> String {
     lines.join("\n")
 }
 
-fn planned(grid: &Grid) -> Planned {
+/// What was to be measured, for people.
+pub(crate) fn planned(grid: &Grid) -> Planned {
     let folded = grid.file.space.folded.iter().map(|cell| {
         format!(
             "{} is {}: {}",
@@ -137,7 +139,13 @@ fn planned(grid: &Grid) -> Planned {
         )
     });
     let dropped = grid.file.space.dropped.iter();
-    let dropped = dropped.map(|cell| format!("{}: not {}", cell.configuration, cell.constraint));
+    let dropped = dropped.map(|cell| match cell.spelled == cell.configuration.as_str() {
+        true => format!("{}: not {}", cell.spelled, cell.constraint),
+        false => format!(
+            "{} is {}: not {}",
+            cell.spelled, cell.configuration, cell.constraint
+        ),
+    });
     Planned {
         configurations: grid.configurations().len(),
         cells: grid.file.space.cells,

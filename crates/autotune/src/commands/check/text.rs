@@ -1,0 +1,294 @@
+//! A check as a page for people.
+
+use std::fmt::Write as _;
+
+use autotune_model::{Bytes, Endpoint};
+use autotune_report::{Align, Column, Table};
+
+use crate::commands::check::Checked;
+use crate::commands::check::view::{planned, rarest, settings};
+use crate::commands::sweep::view::{draw, planned as told};
+use crate::progress::{short, text as warning};
+
+/// So many folded or dropped cells are named; the rest is in the JSON.
+const NAMED: usize = 40;
+
+/// The whole page.
+pub(super) fn page(checked: &Checked<'_>) -> String {
+    let parts = [
+        plan(checked),
+        answers(checked),
+        server(checked),
+        connections(checked),
+        time(checked),
+        machine(checked),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+/// A table of these columns; those whose title ends with a space are numbers.
+fn table(titles: &[&str], rows: Vec<Vec<String>>) -> String {
+    let columns = titles.iter().map(|title| Column {
+        title: title.trim_end().to_owned(),
+        align: match title.ends_with(' ') {
+            true => Align::Right,
+            false => Align::Left,
+        },
+    });
+    let columns = columns.collect();
+    draw(&Table { columns, rows }) + "\n"
+}
+
+fn plan(checked: &Checked<'_>) -> Option<String> {
+    let all = planned(checked);
+    let mut text = format!(
+        "plan of {}: {} configurations, {} cells in the grid\n\n",
+        checked.grid.file.name,
+        all.len(),
+        checked.grid.file.space.cells
+    );
+    let rows = all.iter().map(|one| {
+        let what = match (one.is_baseline, one.cells) {
+            (false, _) => "",
+            (true, 0) => "runs today; not in the grid",
+            (true, _) => "runs today",
+        };
+        vec![one.label.to_owned(), one.cells.to_string(), what.to_owned()]
+    });
+    text += &table(&["configuration", "cells ", ""], rows.collect());
+    let told = told(checked.grid);
+    text += &listed("folded, as the server would do the same", &told.folded);
+    text += &listed("left out by constraints", &told.dropped);
+    Some(text)
+}
+
+fn listed(title: &str, lines: &[String]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("\n{title}:\n");
+    let shown = lines.iter().take(NAMED);
+    shown.for_each(|line| push(&mut text, &format!("  {line}")));
+    if let Some(more) = lines.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        push(
+            &mut text,
+            &format!("  and {more} more; --json has them all"),
+        );
+    }
+    text
+}
+
+fn push(text: &mut String, line: &str) {
+    // Writing to a String cannot fail.
+    writeln!(text, "{line}").unwrap_or_default();
+}
+
+fn answers(checked: &Checked<'_>) -> Option<String> {
+    let (configuration, verified) = checked.launched.as_ref()?;
+    let mut text = format!(
+        "answers of {configuration}, ready {} after launch\n\n",
+        short(verified.boot)
+    );
+    let pairs = checked.grid.file.endpoints.iter().zip(&verified.answers);
+    let rows = pairs.map(|(endpoint, answer)| {
+        vec![
+            answer.endpoint.to_string(),
+            format!("{} {}", endpoint.method, endpoint.path),
+            answer.status.to_string(),
+            size(answer.size),
+            format!("{:.1} ms", answer.took.as_secs_f64() * 1e3),
+            answer
+                .content_type
+                .clone()
+                .unwrap_or_else(|| "-".to_owned()),
+            held(endpoint),
+        ]
+    });
+    let titles = [
+        "endpoint",
+        "asked",
+        "status ",
+        "size ",
+        "time ",
+        "type",
+        "as expected",
+    ];
+    text += &table(&titles, rows.collect());
+    Some(text)
+}
+
+fn size(size: Bytes) -> String {
+    match size.get() {
+        bytes @ 0..10_240 => format!("{bytes} B"),
+        bytes @ 10_240..10_485_760 => format!("{:.0} KiB", bytes as f64 / 1024.0),
+        _ => size.to_string(),
+    }
+}
+
+fn held(endpoint: &Endpoint) -> String {
+    let expect = &endpoint.expect;
+    let statuses: Vec<String> = expect.status.iter().map(u16::to_string).collect();
+    let statuses = format!("status {}", statuses.join(" or "));
+    match &expect.contains {
+        Some(text) => format!("{statuses}, `{text}`"),
+        None => statuses,
+    }
+}
+
+fn server(checked: &Checked<'_>) -> Option<String> {
+    let (_, verified) = checked.launched.as_ref()?;
+    let versions = verified.versions.iter();
+    let versions: Vec<_> = versions
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect();
+    let versions = match versions.is_empty() {
+        true => "versions not known".to_owned(),
+        false => versions.join(", "),
+    };
+    let mut text = format!("server: {versions}\n");
+    let rows = settings(checked).into_iter().map(|setting| {
+        let of = match setting.named {
+            true => "named in the grid file",
+            false => "not the server's default",
+        };
+        vec![
+            setting.name,
+            setting.value.unwrap_or_else(|| "not printed".to_owned()),
+            setting.default,
+            of.to_owned(),
+        ]
+    });
+    let rows: Vec<_> = rows.collect();
+    if !rows.is_empty() {
+        text += &format!(
+            "\n{}",
+            table(&["setting", "in effect", "default", ""], rows)
+        );
+    }
+    let notes = verified.notes.iter().chain(&verified.overridden);
+    notes.for_each(|note| push(&mut text, &format!("note: {note}")));
+    Some(text)
+}
+
+fn connections(checked: &Checked<'_>) -> Option<String> {
+    let (_, verified) = checked.launched.as_ref()?;
+    if verified.outside.is_empty() {
+        return Some("connections beyond this machine: none was seen\n".to_owned());
+    }
+    let mut text = "connections beyond this machine:\n".to_owned();
+    for one in &verified.outside {
+        let allowed = match &one.allowed_by {
+            Some(entry) => format!("allowed by `{entry}` in `may_reach`"),
+            None => "not judged: a host in `may_reach` cannot be looked up".to_owned(),
+        };
+        push(
+            &mut text,
+            &format!("  {} ({}): {allowed}", one.address, one.protocol),
+        );
+    }
+    Some(text)
+}
+
+fn time(checked: &Checked<'_>) -> Option<String> {
+    let outlook = &checked.outlook;
+    let about = match (outlook.requests, &checked.launched) {
+        (None, _) => "at most ",
+        (Some(_), None) => "about ",
+        (Some(_), Some(_)) => "",
+    };
+    let mut text = format!("time: budget {}\n", short(checked.budget));
+    let mut line = |line: String| push(&mut text, &format!("  {line}"));
+    line(format!(
+        "pre-flight: {} launches, {}",
+        outlook.preflight_trials,
+        short(outlook.preflight)
+    ));
+    line(format!(
+        "trial: {about}{} of load ({} of it warm-up), and {} to start, ask and stop",
+        short(outlook.length),
+        short(outlook.warm_up),
+        short(outlook.overhead)
+    ));
+    let count = planned(checked).len();
+    let blocks = outlook.blocks;
+    line(format!(
+        "block: {count} trials, {}; {blocks} fit into the budget",
+        short(outlook.block)
+    ));
+    let latest = short(outlook.latest_end);
+    line(match outlook.earliest_end {
+        Some(earliest) => {
+            format!(
+                "end: after {latest}, or from {} on with a sure answer",
+                short(earliest)
+            )
+        }
+        None => format!("end: after {latest}"),
+    });
+    line(requests(checked));
+    error_rate(checked).into_iter().for_each(line);
+    for one in &outlook.warnings {
+        push(&mut text, &format!("  warning: {}", warning(one)));
+    }
+    Some(text)
+}
+
+fn requests(checked: &Checked<'_>) -> String {
+    let outlook = &checked.outlook;
+    let metric = checked.grid.file.objective.minimize;
+    let needed = outlook.requests_needed;
+    let needed = needed.map_or_else(String::new, |need| format!("; {metric} takes {need}"));
+    match outlook.requests {
+        Some(requests) => format!(
+            "requests: about {requests} in a trial at the rarest endpoint, {}{needed}",
+            rarest(checked)
+        ),
+        None => format!(
+            "requests: under closed load only the pre-flight shows how many a trial gets{needed}"
+        ),
+    }
+}
+
+fn error_rate(checked: &Checked<'_>) -> Option<String> {
+    let rate = checked.error_rate()?;
+    let limit = format!("max_error_rate of {}", rate.limit);
+    let Some(requests) = rate.requests else {
+        return Some(format!(
+            "{limit}: no number of requests shows that it holds"
+        ));
+    };
+    let needs =
+        format!("{limit}: shown to hold by {requests} requests of an endpoint without a failure");
+    Some(match rate.blocks {
+        None => needs,
+        Some(blocks) if blocks > u64::from(checked.outlook.blocks) => {
+            format!("{needs}, which takes {blocks} blocks: more than fit")
+        }
+        Some(1) => format!("{needs}, which one block gives"),
+        Some(blocks) => format!("{needs}, which {blocks} blocks give"),
+    })
+}
+
+fn machine(checked: &Checked<'_>) -> Option<String> {
+    let placement = &checked.placement;
+    let on = |set: &Option<autotune_model::CpuSet>| match set {
+        Some(cpus) => format!("on CPU {cpus}"),
+        None => "not pinned".to_owned(),
+    };
+    let mut text = format!(
+        "this machine: server {}, generator {}\n",
+        on(&placement.server),
+        on(&placement.generator)
+    );
+    for one in &checked.problems {
+        push(&mut text, &format!("  warning[{}]: {}", one.code, one.text));
+        push(&mut text, &format!("    remedy: {}", one.remedy));
+    }
+    if checked.problems.is_empty() {
+        push(
+            &mut text,
+            "  nothing was seen that would disturb a measurement",
+        );
+    }
+    Some(text)
+}

@@ -1,0 +1,77 @@
+//! What a check shows, put together once for text and JSON.
+
+use autotune_model::Param;
+
+use crate::commands::check::Checked;
+
+/// A setting as it is in effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Setting {
+    pub(super) name: String,
+    /// `None` where the server does not print it.
+    pub(super) value: Option<String>,
+    /// The server's own.
+    pub(super) default: String,
+    /// Whether the grid file names it.
+    pub(super) named: bool,
+}
+
+/// The settings that the grid file names, and those that are not the server's
+/// default, of the configuration that was started.
+pub(super) fn settings(checked: &Checked<'_>) -> Vec<Setting> {
+    let Some((configuration, verified)) = &checked.launched else {
+        return Vec::new();
+    };
+    let mut variants = checked.grid.variants.iter();
+    let profile = variants.find(|(name, _)| name == configuration.variant());
+    let params = profile.iter().flat_map(|(_, profile)| &profile.params);
+    let setting = |param: &Param| Setting {
+        name: param.name.to_string(),
+        value: verified.settings.get(param.name.as_str()).cloned(),
+        default: param.default.to_string(),
+        named: checked.grid.file.space.named.contains(&param.name),
+    };
+    let is_told = |setting: &Setting| {
+        let mut value = setting.value.iter();
+        setting.named || value.any(|value| !value.eq_ignore_ascii_case(&setting.default))
+    };
+    params.map(setting).filter(is_told).collect()
+}
+
+/// A configuration of the plan.
+pub(super) struct Planned<'a> {
+    pub(super) label: &'a str,
+    /// How many cells of the grid are this one; none where only the baseline is.
+    pub(super) cells: usize,
+    pub(super) is_baseline: bool,
+}
+
+/// Every distinct configuration, in grid order, the baseline among them.
+pub(super) fn planned<'a>(checked: &'a Checked<'_>) -> Vec<Planned<'a>> {
+    let space = &checked.grid.file.space;
+    let baseline = space.baseline.as_ref();
+    let is_baseline = |id| baseline.is_some_and(|baseline| baseline.id() == id);
+    let pairs = space.configurations.iter().zip(&space.cells_of);
+    let mut all: Vec<Planned<'a>> = pairs
+        .map(|(configuration, cells)| Planned {
+            label: configuration.label().as_str(),
+            cells: *cells,
+            is_baseline: is_baseline(configuration.id()),
+        })
+        .collect();
+    if !all.iter().any(|one| one.is_baseline) {
+        all.extend(baseline.map(|baseline| Planned {
+            label: baseline.label().as_str(),
+            cells: 0,
+            is_baseline: true,
+        }));
+    }
+    all
+}
+
+/// The endpoint with the fewest requests.
+pub(super) fn rarest<'a>(checked: &'a Checked<'_>) -> &'a str {
+    let endpoints = checked.grid.file.endpoints.iter();
+    let rarest = endpoints.min_by(|a, b| a.weight.total_cmp(&b.weight));
+    rarest.map_or("", |endpoint| endpoint.name.as_str())
+}

@@ -1,0 +1,88 @@
+//! The longer texts behind the codes of host problems. They stop nothing: a
+//! measurement on such a machine is possible, only less sure.
+
+use crate::host_problems::HostCode;
+
+/// The first line says what it is; then what it does and what to do.
+pub(super) fn explanation(code: HostCode) -> &'static str {
+    match code {
+        HostCode::FewCpus => FEW_CPUS,
+        HostCode::IdleStates => IDLE_STATES,
+        HostCode::Governor => GOVERNOR,
+        HostCode::OthersBusy => OTHERS_BUSY,
+        HostCode::Stolen => STOLEN,
+        HostCode::Load => LOAD,
+        HostCode::Memory => MEMORY,
+        HostCode::OpenFiles => OPEN_FILES,
+        HostCode::Disk => DISK,
+        HostCode::Quota => QUOTA,
+    }
+}
+
+const FEW_CPUS: &str = "\
+Server and load generator share few CPUs, and nothing is pinned.
+
+Whoever runs delays the other, so that response times hold what no visitor would see. With two or
+three CPUs say who gets which under [host]: server_cpus = [1], generator_cpus = [0]. With four or
+more the generator gets one of its own unasked.";
+
+const IDLE_STATES: &str = "\
+The CPUs cannot be kept out of their idle states.
+
+A server that waits for requests sleeps, and how deep its CPU slept decides what the next request
+costs; launches of one configuration then differ by more than most settings do. Run autotune as
+root, or give your user write access to /dev/cpu_dma_latency. Where that is not wanted, say
+keep_awake = false under [host].";
+
+const GOVERNOR: &str = "\
+The frequency of a CPU follows its load.
+
+The first requests after a pause are served by a slower CPU than those in a rush, and how long a
+pause must be differs between machines. As root: echo performance into scaling_governor of all
+CPUs, below /sys/devices/system/cpu. The setting lasts until the next start of the machine.";
+
+const OTHERS_BUSY: &str = "\
+Other processes take CPU time right now.
+
+They were seen in one second before the server was started, and the busiest is named. What runs
+beside a trial changes its result; random order spreads that over all configurations, but makes
+all of them less sure. End it, and look for what is started at night: backups, updates, indexers.";
+
+const STOLEN: &str = "\
+The hypervisor gives the CPUs of this virtual machine to others.
+
+Stolen time is when this machine wanted to run and could not. A request that meets it waits for
+milliseconds, whatever the setting. Machines with CPU credits have it once the credits are used
+up, which a night of load does. Take one with dedicated CPUs.";
+
+const LOAD: &str = "\
+The machine was busy in the last minute.
+
+The mean number of processes that ran or wanted to is more than half the number of CPUs, even if
+this second is quiet. Wait until it is at rest; if it does not come to rest, `top` shows why.";
+
+const MEMORY: &str = "\
+Memory was swapped out, and little is available.
+
+A server whose pages come from the disk is measured as slow as the disk, and peak memory, which
+decides between settings, is less exact. End what needs memory before the night.";
+
+const OPEN_FILES: &str = "\
+Fewer files may be open than the load may need connections.
+
+Each connection is an open file. A trial in which the generator had none left for a request is
+invalid: it was the bottleneck and not the server. Raise the hard limit (ulimit -Hn as root, nofile
+in /etc/security/limits.conf, LimitNOFILE of a systemd unit, --ulimit of a container).";
+
+const DISK: &str = "\
+The disk of the results is nearly full.
+
+A trial that cannot be stored stops the sweep: the record is the product. Make room, or name a
+folder on another disk with --out.";
+
+const QUOTA: &str = "\
+The cgroup gives less CPU time than the CPUs that are planned.
+
+What uses up its quota is stopped until the next period, a tenth of a second later as a rule, and
+requests wait meanwhile: the 95th percentile then measures the quota. Raise it (cpu.max, --cpus of
+a container, the CPU limit of a pod), or plan with fewer CPUs under [host].";
