@@ -116,9 +116,9 @@ fn reference(schema: &Value) -> String {
             "At least one.",
         ),
         (
-            "expect, of an endpoint",
+            "expect",
             at("/properties/endpoint/items/properties/expect"),
-            "",
+            "The same of a step of the login. A body has from `min_bytes` to `max_bytes` bytes.",
         ),
         (
             "[load]",

@@ -20,9 +20,12 @@ pub(crate) const KEYS: Keys<'_> = Keys {
     planned: &[],
 };
 pub(crate) const EXPECT_KEYS: Keys<'_> = Keys {
-    known: &["status", "contains"],
+    known: &["status", "contains", "min_bytes", "max_bytes"],
     planned: &[],
 };
+
+/// The check before all trials reads no more of a body: 16 MiB.
+pub(crate) const MOST_BYTES: i64 = 16 << 20;
 
 /// All endpoints, at least one.
 pub(crate) fn read_all(
@@ -229,10 +232,32 @@ pub(crate) fn expect(table: &Table<'_>, faults: &mut Faults) -> Checked<Expect> 
             text => Ok(text.to_owned()),
         })
         .transpose();
+    let (min_bytes, max_bytes) = bytes(&table, faults)?;
     Ok(Expect {
         status: status?,
         contains: contains?,
+        min_bytes,
+        max_bytes,
     })
+}
+
+/// The least and the most that a body may have.
+fn bytes(table: &Table<'_>, faults: &mut Faults) -> Checked<(Option<u64>, Option<u64>)> {
+    let mut number = |key| {
+        let node = table.get(key);
+        node.map(|node| node.int((0, MOST_BYTES), faults).map(i64::unsigned_abs))
+            .transpose()
+    };
+    let (least, most) = (number("min_bytes"), number("max_bytes"));
+    let (least, most) = (least?, most?);
+    if let (Some(least), Some(most), Some(node)) = (least, most, table.get("max_bytes"))
+        && least > most
+    {
+        let message = format!("no body has at least {least} and at most {most} bytes");
+        let code = ErrorCode::GridConflict;
+        return Err(faults.add(GridFault::new(code, &node.span, message, "below the least")));
+    }
+    Ok((least, most))
 }
 
 fn status(node: &Node<'_>, faults: &mut Faults) -> Checked<u16> {

@@ -282,6 +282,9 @@ fn expect() -> Value {
                 json!({ "type": "array", "minItems": 1, "items": { "type": "integer", "minimum": 100, "maximum": 599 } })
             }
             "contains" => json!({ "type": "string", "minLength": 1 }),
+            "min_bytes" | "max_bytes" => {
+                json!({ "type": "integer", "minimum": 0, "maximum": endpoint::MOST_BYTES })
+            }
             _ => return None,
         };
         Some(with_default(shape, &["endpoint", "expect", key]))

@@ -1,7 +1,7 @@
 //! Requests as bytes, written once before the load. Leaves the sending to
 //! `connection`, and which one is sent to `source`.
 
-use autotune_model::{ConnectionPolicy, DataTable, Endpoint, Filling, LoginSession};
+use autotune_model::{ConnectionPolicy, DataTable, Endpoint, Expect, Filling, LoginSession};
 
 use crate::plan::{LoadError, LoadPlan};
 use crate::search::Needle;
@@ -15,8 +15,8 @@ const MAX_BYTES: usize = 1 << 30;
 pub(crate) struct Request {
     /// What goes over the wire, one for each session and row.
     variants: Box<[Box<[u8]>]>,
-    /// The statuses that are good.
-    status: Vec<u16>,
+    /// What makes an answer good; its text is looked for by `contains`.
+    expect: Expect,
     /// What the body must contain.
     pub(crate) contains: Option<Needle>,
     /// Whether it may be sent again when nobody knows whether it arrived.
@@ -53,7 +53,7 @@ fn write(
     Ok(Request {
         variants: variants.into(),
         is_repeatable: endpoint.method.is_idempotent(),
-        status: endpoint.expect.status.clone(),
+        expect: endpoint.expect.clone(),
         contains: endpoint.expect.contains.as_deref().map(Needle::new),
     })
 }
@@ -122,7 +122,12 @@ impl Request {
 
     /// Whether this status is a good one.
     pub(crate) fn accepts(&self, status: u16) -> bool {
-        self.status.contains(&status)
+        self.expect.status.contains(&status)
+    }
+
+    /// Whether a body of this length is a good one.
+    pub(crate) fn fits(&self, bytes: u64) -> bool {
+        self.expect.fits(bytes)
     }
 }
 

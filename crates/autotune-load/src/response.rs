@@ -17,6 +17,8 @@ pub(crate) struct Answer {
     pub(crate) reusable: bool,
     /// Whether the body has what was looked for; true where nothing was.
     pub(crate) contains: bool,
+    /// The length of its body.
+    pub(crate) bytes: u64,
 }
 
 /// What came is not an answer in HTTP/1.
@@ -51,6 +53,8 @@ pub(crate) struct ResponseReader {
     begun: bool,
     head: Option<Head>,
     matched: Matched,
+    /// Of the body, so far.
+    bytes: u64,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -67,6 +71,7 @@ impl ResponseReader {
         self.begun = false;
         self.head = None;
         self.matched = Matched::default();
+        self.bytes = 0;
     }
 
     /// Goes on with the next bytes, at least one; the answer once it is whole.
@@ -86,8 +91,9 @@ impl ResponseReader {
         let Some(head) = &mut self.head else {
             return Ok(None);
         };
-        let matched = &mut self.matched;
+        let (matched, bytes) = (&mut self.matched, &mut self.bytes);
         let mut sink = |content: &[u8]| {
+            *bytes += content.len() as u64;
             if let Some(needle) = needle {
                 needle.advance(matched, content);
             }
@@ -128,6 +134,7 @@ impl ResponseReader {
             status: head.status,
             reusable: head.reusable,
             contains: needle.is_none_or(|needle| needle.found(self.matched)),
+            bytes: self.bytes,
         }
     }
 
@@ -307,7 +314,13 @@ mod tests {
             status,
             reusable,
             contains: true,
+            bytes: 0,
         })
+    }
+
+    /// Without the length, which has a test of its own.
+    fn sizeless(ending: Ending) -> Ending {
+        ending.map(|answer| Answer { bytes: 0, ..answer })
     }
 
     /// The same result whole, in two pieces cut anywhere, and byte by byte.
@@ -317,14 +330,15 @@ mod tests {
         for cut in 0..=wire.len() {
             let got = read(&[&wire[..cut], &wire[cut..]], Some(&needle));
             assert_eq!(
-                got,
+                sizeless(got),
                 expected,
                 "cut at {cut} of {:?}",
                 String::from_utf8_lossy(wire)
             );
         }
         let bytes: Vec<&[u8]> = wire.chunks(1).collect();
-        assert_eq!(read(&bytes, Some(&needle)), expected, "byte by byte");
+        let got = read(&bytes, Some(&needle));
+        assert_eq!(sizeless(got), expected, "byte by byte");
     }
 
     #[test]
@@ -494,7 +508,8 @@ mod tests {
             let prepared = Needle::new(&needle);
             let got = read(&pieces, Some(&prepared));
             let contains = body.contains(&needle);
-            prop_assert_eq!(got, Ok(Answer { status: 200, reusable: true, contains }));
+            let bytes = body.len() as u64;
+            prop_assert_eq!(got, Ok(Answer { status: 200, reusable: true, contains, bytes }));
         }
 
         #[test]

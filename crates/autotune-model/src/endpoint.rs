@@ -118,6 +118,8 @@ impl Endpoint {
             expect: Expect {
                 status: vec![200],
                 contains: None,
+                min_bytes: None,
+                max_bytes: None,
             },
         }
     }
@@ -160,6 +162,18 @@ pub struct Expect {
     pub status: Vec<u16>,
     /// Text that the body must contain.
     pub contains: Option<String>,
+    /// The least that a body may have.
+    pub min_bytes: Option<u64>,
+    /// The most that a body may have; not below the least.
+    pub max_bytes: Option<u64>,
+}
+
+impl Expect {
+    /// Whether a body of this length is good.
+    pub fn fits(&self, bytes: u64) -> bool {
+        self.min_bytes.is_none_or(|least| bytes >= least)
+            && self.max_bytes.is_none_or(|most| bytes <= most)
+    }
 }
 
 /// How connections are used: it decides sync against gthread.

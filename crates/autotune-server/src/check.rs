@@ -82,6 +82,13 @@ pub enum Problem {
         /// Whether that looks like a login page.
         login: bool,
     },
+    /// A body that is too short or too long.
+    Size {
+        /// Its length in bytes.
+        got: usize,
+        /// What the grid file expects.
+        expected: String,
+    },
     /// The text is not in the body.
     Lacks {
         /// The text.
@@ -120,6 +127,9 @@ impl fmt::Display for Problem {
             Self::Redirect {
                 status, location, ..
             } => write!(f, "answered {status}, a redirect to {location}"),
+            Self::Size { got, expected } => {
+                write!(f, "answered with {got} bytes, expected {expected}")
+            }
             Self::Lacks { text } => write!(f, "answered without the text `{text}`"),
             Self::Missing {
                 status,
@@ -189,6 +199,12 @@ impl Problem {
                 },
             });
         }
+        if !expect.fits(answer.body.len() as u64) {
+            return Some(Self::Size {
+                got: answer.body.len(),
+                expected: size(expect),
+            });
+        }
         let text = expect.contains.as_ref()?;
         let found = text.is_empty()
             || answer
@@ -203,6 +219,16 @@ impl Answer {
     /// The beginning of the body, on one line.
     pub(crate) fn excerpt(&self) -> String {
         excerpt(&self.body)
+    }
+}
+
+/// For people.
+fn size(expect: &Expect) -> String {
+    match (expect.min_bytes, expect.max_bytes) {
+        (Some(least), Some(most)) => format!("{least} to {most}"),
+        (Some(least), None) => format!("at least {least}"),
+        (None, Some(most)) => format!("at most {most}"),
+        (None, None) => "any number".to_owned(),
     }
 }
 
@@ -231,6 +257,8 @@ mod tests {
             expect: Expect {
                 status: vec![200, 201],
                 contains: Some("total".to_owned()),
+                min_bytes: Some(3),
+                max_bytes: Some(20),
             },
             ..Endpoint::get("a", "/a")
         };
@@ -269,6 +297,14 @@ mod tests {
         assert_eq!(
             check(200, None, "no sum"),
             said("answered without the text `total`")
+        );
+        assert_eq!(
+            check(200, None, "no"),
+            said("answered with 2 bytes, expected 3 to 20")
+        );
+        assert_eq!(
+            check(200, None, "the total is much more"),
+            said("answered with 22 bytes, expected 3 to 20")
         );
     }
 

@@ -150,6 +150,9 @@ fn feed_request(feed: &mut Feed, asked: Asked<'_>, expect: &Expect) {
     let statuses: Vec<String> = expect.status.iter().map(u16::to_string).collect();
     feed.texts(statuses.iter().map(String::as_str));
     feed.texts(expect.contains.as_deref());
+    for bytes in [expect.min_bytes, expect.max_bytes] {
+        feed.texts(bytes.map(|bytes| bytes.to_string()).as_deref());
+    }
     feed.text("end");
 }
 
@@ -413,6 +416,7 @@ time = "1h"
             ("/login?user", "/signin?user"),
             ("{{ csrf }}", "{{ word }}"),
             ("[[login.step]]", "[[login.step]]\nmethod = \"POST\""),
+            ("[[login.step]]", "[[login.step]]\nexpect.min_bytes = 1"),
         ] {
             assert_ne!(of(from, to), same, "{to}");
         }

@@ -69,6 +69,8 @@ fn every_key_of_load_and_goal_arrives() {
     assert_eq!((report.weight, file.endpoints[1].weight), (3.0, 1.0));
     assert_eq!(report.expect.status, [200, 304]);
     assert_eq!(report.expect.contains.as_deref(), Some("total"));
+    assert_eq!(report.expect.min_bytes, Some(10));
+    assert_eq!(report.expect.max_bytes, Some(9000));
     assert_eq!(file.endpoints[1].expect.status, [200]);
     assert_eq!(file.connections, ConnectionPolicy::PerRequest);
     let LoadShape::Open { rate, arrivals } = file.load else {

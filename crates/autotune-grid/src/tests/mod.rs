@@ -41,7 +41,7 @@ workers = 5
 name = "report"
 path = "/report?year=2024"
 weight = 3
-expect = { status = [200, 304], contains = "total" }
+expect = { status = [200, 304], contains = "total", min_bytes = 10, max_bytes = 9000 }
 
 [[endpoint]]
 name = "home"

@@ -27,9 +27,10 @@ pub(super) struct Breakage {
 impl<T: Transport, C: Clock> Engine<'_, T, C> {
     /// What this answer is worth.
     pub(super) fn judge_answer(&self, endpoint: u16, answer: Answer) -> How {
-        if !self.requests[usize::from(endpoint)].accepts(answer.status) {
+        let request = &self.requests[usize::from(endpoint)];
+        if !request.accepts(answer.status) {
             How::Failed(FailureClass::Status)
-        } else if !answer.contains {
+        } else if !answer.contains || !request.fits(answer.bytes) {
             How::Failed(FailureClass::Assertion)
         } else {
             How::Completed

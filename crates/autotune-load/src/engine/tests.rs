@@ -541,6 +541,25 @@ fn a_wrong_status_and_a_wrong_body_stand_apart() {
 }
 
 #[test]
+fn a_body_that_is_too_short_or_too_long_is_no_answer() {
+    let class = |least, most| {
+        let mut plan = open(100.0, 1);
+        plan.endpoints[0].expect.min_bytes = least;
+        plan.endpoints[0].expect.max_bytes = most;
+        // Its body has two bytes.
+        let (record, _) = simulate(&plan, answers_after(MS));
+        check_identity(&record);
+        record.endpoints[0]
+            .failures
+            .get(&FailureClass::Assertion)
+            .copied()
+    };
+    assert_eq!(class(Some(2), Some(2)), None);
+    assert_eq!(class(Some(3), None), Some(100));
+    assert_eq!(class(None, Some(1)), Some(100));
+}
+
+#[test]
 fn the_same_seed_sends_the_same_requests_whatever_the_server_does() {
     let mut plan = open(200.0, 1);
     plan.shape = LoadShape::Open {

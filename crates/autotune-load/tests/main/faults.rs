@@ -22,6 +22,8 @@ pub(crate) fn plan(target: SocketAddr) -> LoadPlan {
             expect: Expect {
                 status: vec![200],
                 contains: Some("ok".to_owned()),
+                min_bytes: None,
+                max_bytes: None,
             },
             ..Endpoint::get("a", "/a")
         }],
