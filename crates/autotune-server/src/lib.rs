@@ -22,7 +22,7 @@ pub use environment::Environment;
 pub use events::{EventKind, LogEvent, events};
 pub use http::{Answer, Http, HttpError, Readiness};
 pub use redact::Redactor;
-pub use render::{Command, Rendering, render, render_setup};
+pub use render::{Command, Rendering, render, render_hooks, render_setup};
 pub use settings::{Mismatch, mismatch, parse_settings};
 pub use shipped::{Behaviour, EventRule, Since, behaviour, profile, profiles};
 pub use source::{Assignment, assignments, settings_file};
