@@ -145,3 +145,23 @@ fn the_shipped_grid_is_read_and_planned() {
         done.assert_says("python3 -m venv");
     }
 }
+
+/// The server is never started, so what it would have been asked does not matter.
+#[test]
+fn a_failed_command_before_a_trial_stops_the_sweep() {
+    let place = Place::new();
+    let hook = "dir = \"app\"\nbefore_trial = [\"sh -c 'echo no rows; exit 3'\"]\n";
+    let text = grid(&place, "40s", "[2, 300]", "").replacen("dir = \"app\"\n", hook, 1);
+    place.write("grid.toml", &text);
+    for command in [
+        &["sweep", "grid.toml"][..],
+        &["trial", "grid.toml", "waits:delay_ms=2"],
+    ] {
+        let done = place.run(command);
+        done.assert_code(5);
+        done.assert_says("error[A0205]: `sh -c echo no rows; exit 3` of `before_trial`");
+        done.assert_says("ended with exit 3");
+        done.assert_says("  no rows");
+        done.assert_says("hint: run the command by hand");
+    }
+}

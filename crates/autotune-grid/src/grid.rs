@@ -276,10 +276,11 @@ fn check_texts(
         checked?,
         server.variant.as_ref().map_err(|reported| *reported)?,
     );
-    // The folder of the program is not what starts it.
+    // Neither the folder of the program nor what runs around it starts it.
+    let starts = |key: &str| !["bin", "before_trial", "after_trial"].contains(&key);
     let occurs = |name: &str| {
         used.iter()
-            .any(|(key, used)| *key != "bin" && used.contains(name))
+            .any(|(key, used)| starts(key) && used.contains(name))
     };
     let mut result = Ok(());
     for node in params(table).filter(|node| variables.iter().any(|v| v.as_str() == node.key)) {

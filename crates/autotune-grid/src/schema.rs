@@ -180,6 +180,14 @@ fn server_key(key: &str, profiles: &[&str]) -> Option<Value> {
             filled(),
             "A folder that is copied into {{ run }} before each trial.",
         ),
+        "before_trial" => (
+            json!({ "type": "array", "items": filled() }),
+            "Commands that run in `dir`, with `env`, before the server of each trial starts: to restore data, for example. One that fails stops the sweep.",
+        ),
+        "after_trial" => (
+            json!({ "type": "array", "items": filled() }),
+            "Commands that run in the same way after the server of each trial has stopped.",
+        ),
         "may_reach" => (
             json!({ "type": "array", "items": filled() }),
             "Addresses beyond this machine that the app may connect to.",

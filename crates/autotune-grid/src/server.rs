@@ -26,9 +26,11 @@ pub(crate) const PROFILE_KEYS: Keys<'_> = Keys {
         "args",
         "env",
         "fixture",
+        "before_trial",
+        "after_trial",
         "may_reach",
     ],
-    planned: &["before_trial", "after_trial"],
+    planned: &[],
 };
 /// Of a server that the grid file says how to start.
 pub(crate) const COMMAND_KEYS: Keys<'_> = Keys {
@@ -43,9 +45,11 @@ pub(crate) const COMMAND_KEYS: Keys<'_> = Keys {
         "args",
         "env",
         "fixture",
+        "before_trial",
+        "after_trial",
         "may_reach",
     ],
-    planned: &["before_trial", "after_trial"],
+    planned: &[],
 };
 /// Signals that end a server gracefully; KILL is ours when it does not.
 pub(crate) const SIGNALS: [&str; 6] = ["TERM", "INT", "QUIT", "HUP", "USR1", "USR2"];
@@ -214,7 +218,14 @@ impl<'a> Reader<'_, 'a> {
             .get("fixture")
             .map(|node| self.path(&node))
             .transpose();
-        let setup = self.setup();
+        let setup = self.commands("setup", Filled::AtSetup);
+        // As in `env`: only a command has no other way to be told its variables.
+        let filled = match is_command {
+            true => Filled::PerConfiguration,
+            false => Filled::AtLaunch,
+        };
+        let before_trial = self.commands("before_trial", filled);
+        let after_trial = self.commands("after_trial", filled);
         let bin = self.bin();
         let args = self.args();
         let env = environment::read(self.table, profile, self.texts, self.faults);
@@ -230,6 +241,8 @@ impl<'a> Reader<'_, 'a> {
             command: command?,
             env: env?,
             fixture: fixture?,
+            before_trial: before_trial?,
+            after_trial: after_trial?,
             may_reach: may_reach?,
             ready: ready?,
             stop: stop?,
@@ -295,18 +308,16 @@ impl<'a> Reader<'_, 'a> {
         Ok(self.base.join(text).components().collect())
     }
 
-    fn setup(&mut self) -> Checked<Vec<Vec<String>>> {
-        let node = self
-            .table
-            .require("setup", "a list of commands", self.faults)?;
+    fn commands(&mut self, key: &str, filled: Filled) -> Checked<Vec<Vec<String>>> {
+        let node = self.table.require(key, "a list of commands", self.faults)?;
         let steps = node.texts(self.faults)?;
         all(steps.into_iter().map(|(step, _)| {
             let words = words(&step, self.faults)?;
             if words.is_empty() {
-                let fault = step.fault("a setup step is empty", "no command");
+                let fault = step.fault(format!("a command of `{key}` is empty"), "no command");
                 return Err(self.faults.add(fault));
             }
-            self.hold(&step, words.clone(), Filled::AtSetup);
+            self.hold(&step, words.clone(), filled);
             Ok(words)
         }))
     }

@@ -21,6 +21,8 @@ pub enum ErrorCode {
     GridPath,
     /// A setup step failed.
     Setup,
+    /// A command that runs around each trial failed.
+    Hook,
     /// The server does not start.
     ServerStart,
     /// An endpoint does not answer as expected.
@@ -43,7 +45,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All codes.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::GridSyntax,
         Self::GridUnknownKey,
         Self::GridNotSupported,
@@ -55,6 +57,7 @@ impl ErrorCode {
         Self::ServerStart,
         Self::EndpointCheck,
         Self::OutsideConnection,
+        Self::Hook,
         Self::StudyChanged,
         Self::Store,
         Self::HostBusy,
@@ -77,6 +80,7 @@ impl ErrorCode {
             Self::ServerStart => "A0202",
             Self::EndpointCheck => "A0203",
             Self::OutsideConnection => "A0204",
+            Self::Hook => "A0205",
             Self::StudyChanged => "A0301",
             Self::Store => "A0302",
             Self::HostBusy => "A0303",

@@ -33,6 +33,11 @@ pub struct ServerVariant {
     pub env: Vec<(String, EnvValue)>,
     /// Absolute: a folder that is copied into `{{ run }}` before each trial.
     pub fixture: Option<PathBuf>,
+    /// Commands that run before the server of each trial starts, each already
+    /// split into words.
+    pub before_trial: Vec<Vec<String>>,
+    /// Commands that run after the server of each trial has stopped.
+    pub after_trial: Vec<Vec<String>>,
     /// Addresses beyond loopback that the app may connect to.
     pub may_reach: Vec<String>,
     /// The path that is asked until the server is ready; the first endpoint's

@@ -22,6 +22,13 @@ pub struct Finished {
     pub timed_out: bool,
 }
 
+impl Finished {
+    /// Whether it ended by itself, in time and well.
+    pub fn is_success(&self) -> bool {
+        !self.timed_out && self.exit.is_some_and(|exit| exit.is_success())
+    }
+}
+
 /// Runs a command until it ends, or for the limit. What it leaves running is
 /// ended; when the future is dropped, so is the command.
 ///

@@ -26,7 +26,7 @@ pub use events::{EventKind, LogEvent, events};
 pub use http::{Answer, Http, HttpError, Question, Readiness};
 pub use login::{LoginEnd, LoginPlan, secrets_in};
 pub use redact::Redactor;
-pub use render::{Command, Rendering, render, render_setup};
+pub use render::{Command, Rendering, render, render_hooks, render_setup};
 pub use settings::{Mismatch, mismatch, parse_settings};
 pub use shipped::{Behaviour, EventRule, Since, behaviour, profile, profiles};
 pub use source::{Assignment, assignments, settings_file};

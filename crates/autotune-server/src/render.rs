@@ -117,6 +117,27 @@ impl Rendering<'_> {
     }
 }
 
+/// The commands that run around a trial, in the server's environment.
+///
+/// # Errors
+/// As for [`render`].
+pub fn render_hooks(
+    request: &Rendering<'_>,
+    configuration: &Configuration,
+    commands: &[Vec<String>],
+) -> Result<Vec<Command>, RenderError> {
+    let template = Template::new(request.place, Some(configuration));
+    let environment = Environment::for_server(&request.sources(), &template)?;
+    let hooks = commands.iter().map(|words| {
+        Ok(Command {
+            argv: template.fill_words(words)?,
+            env: environment.variables.clone(),
+            redactor: environment.redactor.clone(),
+        })
+    });
+    hooks.collect()
+}
+
 fn known_argv(
     request: &Rendering<'_>,
     configuration: &Configuration,
@@ -212,6 +233,8 @@ mod tests {
             command: Vec::new(),
             env: Vec::new(),
             fixture: None,
+            before_trial: Vec::new(),
+            after_trial: Vec::new(),
             may_reach: Vec::new(),
             ready: None,
             stop: None,

@@ -23,6 +23,23 @@ pub enum TrialError {
         /// The end of what it printed.
         log: Vec<String>,
     },
+    /// A command that runs around each trial failed.
+    #[error(
+        "`{command}` of `{key}` in [server.{variant}] ended with {end}{}",
+        tail(log)
+    )]
+    Hook {
+        /// Of which server.
+        variant: VariantName,
+        /// `before_trial` or `after_trial`.
+        key: &'static str,
+        /// The command.
+        command: String,
+        /// How it ended.
+        end: String,
+        /// The end of what it printed.
+        log: Vec<String>,
+    },
     /// A command line or environment cannot be made.
     #[error("server `{variant}` cannot be launched as described")]
     Render {
@@ -133,6 +150,7 @@ impl TrialError {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Setup { .. } => ErrorCode::Setup,
+            Self::Hook { .. } => ErrorCode::Hook,
             Self::Render { source, .. } => match source {
                 RenderError::MissingEnv { .. }
                 | RenderError::MissingApp { .. }

@@ -39,6 +39,11 @@ impl TrialFolder {
         self.root.path().join("run")
     }
 
+    /// What the commands around the trial print.
+    pub(crate) fn hook_log(&self) -> PathBuf {
+        self.root.path().join("hooks.log")
+    }
+
     /// The server's log; not within what the app sees.
     pub(crate) fn log(&self) -> PathBuf {
         self.root.path().join("server.log")

@@ -21,6 +21,7 @@ mod tree;
 mod workers;
 
 mod facts;
+mod hooks;
 mod overrides;
 mod session;
 

@@ -199,9 +199,7 @@ impl Trials {
                 cpus: None,
             };
             let end = match self.run_tool(&question, SETUP_LIMIT).await {
-                Ok((finished, _)) if finished.exit.is_some_and(|exit| exit.is_success()) => {
-                    continue;
-                }
+                Ok((finished, _)) if finished.is_success() => continue,
                 Ok((finished, output)) => (end(&finished), logs::tail(&output)),
                 Err(TrialError::Process(ProcessError::Launch { source, .. })) => {
                     (source.to_string(), Vec::new())
@@ -373,7 +371,8 @@ impl Prepared {
     }
 }
 
-fn end(finished: &Finished) -> String {
+/// How a command ended, for people.
+pub(crate) fn end(finished: &Finished) -> String {
     if finished.timed_out {
         return format!("no end after {} s", finished.took.as_secs());
     }

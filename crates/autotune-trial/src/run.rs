@@ -73,10 +73,22 @@ impl Trials {
         let prepared = self.prepared(configuration.variant())?;
         let ooms = oom_kills();
         let mut course = Course::default();
-        let closed = match Session::open(self, configuration, start.monotonic_ns).await? {
+        let opened = Session::open(self, configuration, (start.monotonic_ns, stop));
+        let opened = match opened.await {
+            // In the midst of `before_trial`.
+            Err(TrialError::Interrupted) => return Ok(not_begun(spec, start)),
+            opened => opened?,
+        };
+        let closed = match opened {
             Ok(mut session) => {
                 course = self.course(&mut session, (spec, &facts), stop).await;
-                Some(session.close(self.grace(configuration, &facts)).await?)
+                let grace = self.grace(configuration, &facts);
+                let closed = session.close(grace, stop).await;
+                match (closed, course.error.take()) {
+                    // The first fault tells more than what came of it.
+                    (_, Some(error)) => return Err(error),
+                    (closed, None) => Some(closed?),
+                }
             }
             Err(fault) => {
                 course.cut = Some(Cut::Start {
@@ -85,9 +97,6 @@ impl Trials {
                 None
             }
         };
-        if let Some(error) = course.error {
-            return Err(error);
-        }
         let log = closed
             .as_ref()
             .map(|closed| closed.log.clone())

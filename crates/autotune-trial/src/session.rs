@@ -14,12 +14,13 @@ use autotune_model::{
 use autotune_process::{
     ExitStatus, Launch, ProcessError, ProcessEvent, StopReport, Supervised, clock,
 };
-use autotune_server::{CheckFailure, Http, LoginPlan, Redactor, render};
+use autotune_server::{CheckFailure, Http, LoginPlan, Redactor, render, render_hooks};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::context::Answered;
 use crate::error::TrialError;
 use crate::folder::TrialFolder;
+use crate::hooks::Hooks;
 use crate::logs::{self, LOG_LIMIT_BYTES};
 use crate::port::{free_address, is_free};
 use crate::prepare::{Prepared, Trials};
@@ -54,7 +55,11 @@ pub(crate) const CLOSE_QUESTIONS: usize = 3;
 /// A launched server.
 #[derive(Debug)]
 pub(crate) struct Session<'a> {
+    trials: &'a Trials,
     prepared: &'a Prepared,
+    after: Hooks,
+    /// How long `before_trial` took.
+    pub(crate) hooks_took: Duration,
     supervised: Supervised,
     folder: TrialFolder,
     redactor: Redactor,
@@ -155,20 +160,32 @@ pub(crate) struct Closed {
 }
 
 impl<'a> Session<'a> {
-    /// Launches a configuration in a fresh folder on a free port. The inner
-    /// result is the server's own fault.
+    /// Launches a configuration in a fresh folder on a free port, once
+    /// `before_trial` has ended. The inner result is the server's own fault.
     pub(crate) async fn open(
         trials: &'a Trials,
         configuration: &Configuration,
-        origin_ns: u64,
+        (origin_ns, stop): (u64, &AtomicBool),
     ) -> Result<Result<Self, ProcessError>, TrialError> {
         let prepared = trials.prepared(configuration.variant())?;
         let fixture = prepared.variant.fixture.as_deref();
         let folder = TrialFolder::make(&trials.context.run_root, fixture)?;
         let address = free_address(clock::monotonic_ns())?;
         let place = trials.place(prepared, &folder, address);
-        let command = render(&trials.rendering(prepared, &place), configuration)
-            .map_err(|source| prepared.render_error(source))?;
+        let rendering = trials.rendering(prepared, &place);
+        let command =
+            render(&rendering, configuration).map_err(|source| prepared.render_error(source))?;
+        let hooks = |key, commands: &[Vec<String>]| {
+            let commands = render_hooks(&rendering, configuration, commands);
+            commands
+                .map(|commands| Hooks { key, commands })
+                .map_err(|source| prepared.render_error(source))
+        };
+        let before = hooks("before_trial", &prepared.variant.before_trial)?;
+        let after = hooks("after_trial", &prepared.variant.after_trial)?;
+        let began = Instant::now();
+        trials.run_hooks(prepared, (&before, &folder), stop).await?;
+        let hooks_took = began.elapsed();
         let launch = Launch {
             argv: command.argv,
             env: command.env,
@@ -186,11 +203,17 @@ impl<'a> Session<'a> {
         let launched = Instant::now();
         let supervised = match Supervised::launch(&launch).await {
             Ok(supervised) => supervised,
-            Err(fault @ ProcessError::Launch { .. }) => return Ok(Err(fault)),
+            Err(fault @ ProcessError::Launch { .. }) => {
+                trials.run_hooks(prepared, (&after, &folder), stop).await?;
+                return Ok(Err(fault));
+            }
             Err(error) => return Err(error.into()),
         };
         Ok(Ok(Self {
+            trials,
             prepared,
+            after,
+            hooks_took,
             supervised,
             folder,
             redactor: command.redactor.with(secrets),
@@ -369,8 +392,14 @@ impl<'a> Session<'a> {
         logs::read_from(&self.folder.log(), 0, &self.redactor)
     }
 
-    /// Stops the server gracefully, then surely, and removes its folder.
-    pub(crate) async fn close(mut self, grace: Duration) -> Result<Closed, TrialError> {
+    /// Stops the server gracefully, then surely, runs `after_trial`, and removes
+    /// the folder. A program that is asked to stop leaves out `after_trial`: the
+    /// user waits, and what it would undo `before_trial` meets after a kill, too.
+    pub(crate) async fn close(
+        mut self,
+        grace: Duration,
+        stop: &AtomicBool,
+    ) -> Result<Closed, TrialError> {
         let report = match self.supervised.stop(self.prepared.stop, grace).await {
             Ok(report) => Some(report),
             Err(error @ ProcessError::NotEnded { .. }) => return Err(error.into()),
@@ -381,6 +410,11 @@ impl<'a> Session<'a> {
         };
         let mut samples = std::mem::take(&mut self.samples);
         samples.sort_by_key(|sample| sample.at_ns);
+        let after = (&self.after, &self.folder);
+        match self.trials.run_hooks(self.prepared, after, stop).await {
+            Ok(()) | Err(TrialError::Interrupted) => {}
+            Err(error) => return Err(error),
+        }
         Ok(Closed {
             report,
             log: self.log(),

@@ -37,8 +37,8 @@ impl Trials {
         on_event: &mut dyn FnMut(TrialEvent),
         stop: &AtomicBool,
     ) -> Result<Verified, TrialError> {
-        let until = Instant::now() + self.context.check_limit;
-        self.verify_until(until, configuration, on_event, stop)
+        let mut until = Instant::now() + self.context.check_limit;
+        self.verify_until(&mut until, configuration, on_event, stop)
             .await
     }
 
@@ -55,8 +55,8 @@ impl Trials {
         on_event: &mut dyn FnMut(TrialEvent),
         stop: &AtomicBool,
     ) -> Result<(&'c Configuration, Verified), TrialError> {
-        let until = Instant::now() + self.context.check_limit;
-        let verified = self.verify_until(until, first, on_event, stop).await;
+        let mut until = Instant::now() + self.context.check_limit;
+        let verified = self.verify_until(&mut until, first, on_event, stop).await;
         match verified {
             Err(fault @ TrialError::ServerStart { .. })
                 if first != other && Instant::now() + SHORTEST_TRY < until =>
@@ -64,16 +64,17 @@ impl Trials {
                 on_event(TrialEvent::Note {
                     text: fault.to_string(),
                 });
-                let verified = self.verify_until(until, other, on_event, stop).await?;
+                let verified = self.verify_until(&mut until, other, on_event, stop).await?;
                 Ok((other, verified))
             }
             answer => Ok((first, answer?)),
         }
     }
 
+    /// What `before_trial` takes is added to the time: it is not the server's.
     async fn verify_until(
         &mut self,
-        until: Instant,
+        until: &mut Instant,
         configuration: &Configuration,
         on_event: &mut dyn FnMut(TrialEvent),
         stop: &AtomicBool,
@@ -90,13 +91,15 @@ impl Trials {
             on_event(TrialEvent::Note { text: note.clone() });
         }
         let launched = Instant::now();
-        let opened = Session::open(self, configuration, clock::monotonic_ns()).await?;
+        let origin = clock::monotonic_ns();
+        let opened = Session::open(self, configuration, (origin, stop)).await?;
         let mut session = match opened {
             Ok(session) => session,
             Err(fault) => {
                 return Err(self.fault(configuration, StartFault::Launch(fault), Vec::new()));
             }
         };
+        *until += session.hooks_took;
         let asking = self.asking(configuration, &facts);
         let asking = Asking {
             care: Care::Close,
@@ -113,7 +116,11 @@ impl Trials {
             Ok(_) => grace,
             Err(_) => grace.min(SHORT_GRACE),
         };
-        let closed = session.close(grace).await?;
+        let closed = session.close(grace, stop).await;
+        let (started, closed) = match (started, closed) {
+            (Err(error), Err(_)) => return Err(error),
+            (started, closed) => (started, closed?),
+        };
         let started = started.map_err(|error| with_log(error, logs::tail(&closed.log)))?;
         if facts.overridden.is_none() {
             facts.overridden = self.overridden(configuration, &facts, (&started, &so_far));

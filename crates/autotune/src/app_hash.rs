@@ -23,9 +23,9 @@ use crate::grid_file::Grid;
 use crate::study::DATABASE;
 
 /// Endings of files that are sources.
-const SOURCES: [&str; 19] = [
+const SOURCES: [&str; 20] = [
     "py", "rb", "js", "mjs", "ts", "go", "rs", "php", "html", "htm", "j2", "jinja", "jinja2",
-    "sql", "toml", "cfg", "ini", "yaml", "yml",
+    "sql", "sh", "toml", "cfg", "ini", "yaml", "yml",
 ];
 /// Folders that hold no sources of the app.
 const SKIPPED: [&str; 5] = ["__pycache__", "node_modules", "venv", "env", "target"];
@@ -126,6 +126,18 @@ fn feed_variant(feed: &mut Feed, variant: &ServerVariant) {
     );
     for (name, value) in &variant.env {
         feed_value(feed, name, value);
+    }
+    for (key, commands) in [
+        ("before_trial", &variant.before_trial),
+        ("after_trial", &variant.after_trial),
+    ] {
+        // Without any, a study is the one that it was before these keys existed.
+        if !commands.is_empty() {
+            feed.text(key);
+            for words in commands {
+                feed.texts(words.iter().map(String::as_str));
+            }
+        }
     }
 }
 
@@ -409,6 +421,8 @@ time = "1h"
             ("[baseline]\nn = 1", "[baseline]\nn = 2"),
             ("[baseline]\nn = 1\n", ""),
             ("fixture = \"data\"\n", ""),
+            ("fixture", "before_trial = [\"a b\"]\nfixture"),
+            ("fixture", "after_trial = [\"a b\"]\nfixture"),
             ("rate = 20", "rate = 21"),
             ("word = \"x\"", "word = \"y\""),
             ("json = \"/csrf\"", "json = \"/c\""),

@@ -134,6 +134,7 @@ pub(crate) fn failed(fault: Fault) -> Failure {
              in first with [login]",
         ),
         ErrorCode::Setup => failure.hint("run the step by hand in `dir`"),
+        ErrorCode::Hook => failure.hint("run the command by hand in `dir`, with `env`"),
         ErrorCode::ServerStart => failure.hint("start the server by hand in `dir` to see why"),
         ErrorCode::Store => failure.hint("see that the disk of the results has room, then go on"),
         _ => failure,

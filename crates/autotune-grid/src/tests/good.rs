@@ -27,6 +27,11 @@ fn every_key_of_a_server_arrives() {
         server.setup[0],
         ["python3", "-m", "venv", "{{ cache }}/venv"]
     );
+    assert_eq!(
+        server.before_trial,
+        [["psql", "-f", "{{ run }}/my rows.sql"]]
+    );
+    assert_eq!(server.after_trial, [["dropdb", "blog"]]);
     let pip = ["{{ cache }}/venv/bin/pip", "install", "-r", "my reqs.txt"];
     assert_eq!(server.setup[1], pip);
     let database = EnvValue::Text("sqlite:///{{ run }}/blog.db".to_owned());
@@ -205,7 +210,9 @@ fn there_is_no_default_without_a_key() {
         "objective.min_effect",
         "objective.minimize",
         "objective.over",
+        "server.after_trial",
         "server.args",
+        "server.before_trial",
         "server.dir",
         "server.env.secret",
         "server.may_reach",

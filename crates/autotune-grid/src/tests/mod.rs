@@ -26,6 +26,8 @@ bin = "{{ cache }}/venv/bin"
 args = ["--preload", "--log-file={{ run }}/log"]
 env = { DATABASE_URL = "sqlite:///{{ run }}/blog.db", KEY = { from_env = "BLOG_KEY", secret = true } }
 fixture = "fixture"
+before_trial = ["psql -f '{{ run }}/my rows.sql'"]
+after_trial = ["dropdb blog"]
 may_reach = ["10.0.0.5:5432"]
 
 [grid]

@@ -7,7 +7,8 @@ use autotune_trial::{TrialError, TrialEvent, Trials};
 
 use crate::support::{Place, configuration, no_stop, run, spec, words};
 
-fn files() -> Place {
+/// A server of the files in `{{ run }}`.
+pub(crate) fn files() -> Place {
     let mut place = Place::new(&["/data"]);
     place.variant.profile = "command".to_owned();
     place.variant.app = None;

@@ -6,6 +6,7 @@
 
 mod command;
 mod gunicorn;
+mod hooks;
 mod support;
 
 use std::process::ExitCode;
@@ -38,6 +39,10 @@ fn main() -> ExitCode {
         trial!(command::a_server_that_never_listens_stops_the_check_in_time),
         trial!(command::a_server_that_is_not_ready_where_it_is_asked_stops_the_check),
         trial!(command::setup_runs_once_by_content_and_failures_show_what_was_printed),
+        trial!(hooks::they_run_around_every_launch),
+        trial!(hooks::one_that_fails_stops_the_trials),
+        trial!(hooks::a_server_that_cannot_be_run_is_cleaned_up_after_too),
+        trial!(hooks::a_stop_ends_the_command_that_runs),
     ];
     let of_gunicorn = [
         trial!(gunicorn::a_trial_is_measured_and_leaves_nothing),

@@ -49,6 +49,8 @@ impl Place {
             command: Vec::new(),
             env: vec![text("DATA", "{{ run }}/data")],
             fixture: Some(root.path().join("fixture")),
+            before_trial: Vec::new(),
+            after_trial: Vec::new(),
             may_reach: Vec::new(),
             ready: None,
             stop: None,

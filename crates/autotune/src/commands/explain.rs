@@ -99,6 +99,7 @@ fn explanation(code: ErrorCode) -> &'static str {
         ErrorCode::ServerStart => SERVER_START,
         ErrorCode::EndpointCheck => ENDPOINT_CHECK,
         ErrorCode::OutsideConnection => OUTSIDE_CONNECTION,
+        ErrorCode::Hook => HOOK,
         ErrorCode::StudyChanged => STUDY_CHANGED,
         ErrorCode::Store => STORE,
         ErrorCode::HostBusy => HOST_BUSY,
@@ -126,7 +127,7 @@ const GRID_NOT_SUPPORTED: &str = "\
 The grid file asks for something that is planned and not built yet.
 
 It is refused, because a night without it would measure something else. Leave it out, or do by
-hand what it would do: a service can be started before the sweep, test data can be a `fixture`.";
+hand what it would do: a service can be started before the sweep.";
 
 const GRID_VALUE: &str = "\
 A value is of the wrong kind, out of its range, or not what the key takes.
@@ -188,6 +189,15 @@ The app connects to an address beyond this machine.
 Load on the app becomes load on whatever it asks: a payment service, a production database. So
 the sweep stops, before the load if the check sees it. Give the app a service on this machine, or
 allow the address: may_reach = [\"10.0.0.5:5432\", \"db.example:5432\", \"10.0.0.0/8\"].";
+
+const HOOK: &str = "\
+A command of `before_trial` or `after_trial` failed.
+
+They run in `dir` with the environment of the server, each split into words and started without a
+shell, before every launch and after every stop. A trial on data that was not restored would
+measure something else, so the first failure stops the sweep. The end of what the command printed
+is shown. It may take ten minutes. After Ctrl-C or a kill `after_trial` does not run, so
+`before_trial` must manage with what a trial left.";
 
 const STUDY_CHANGED: &str = "\
 The results folder belongs to another grid, app or machine state.
