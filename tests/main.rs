@@ -5,8 +5,8 @@
 //! the slow one takes about three more:
 //! `cargo test -p autotune --test end_to_end -- --ignored`.
 //!
-//! They need Python 3, those of gunicorn also PyPI; without them they say why
-//! they are passed over, unless `CI=true`: then they fail.
+//! They need Python 3, those of gunicorn also PyPI, one PostgreSQL; without them
+//! they say why they are passed over, unless `CI=true`: then they fail.
 
 mod check;
 mod faults;
@@ -15,6 +15,7 @@ mod help;
 mod killed;
 mod login;
 mod place;
+mod postgres;
 mod processes;
 mod reference;
 mod secrets;

@@ -23,6 +23,22 @@ pub(crate) fn gunicorn() -> Option<PathBuf> {
     present("gunicorn", BUILT.get_or_init(build).clone())
 }
 
+/// The folder of PostgreSQL's own programs, which Debian keeps off the `PATH`.
+pub(crate) fn postgres() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let debian = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let mut debian: Vec<PathBuf> = debian
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+        .collect();
+    debian.sort();
+    let mut folders = debian.into_iter().rev().chain(std::env::split_paths(&path));
+    let found = folders.find(|folder| folder.join("initdb").exists());
+    present(
+        "PostgreSQL",
+        found.ok_or_else(|| "no initdb in PATH or /usr/lib/postgresql".to_owned()),
+    )
+}
+
 fn present<T>(what: &str, found: Result<T, String>) -> Option<T> {
     match found {
         Ok(found) => Some(found),

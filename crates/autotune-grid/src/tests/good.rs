@@ -311,6 +311,13 @@ fn the_quickstart_can_be_read() {
 }
 
 #[test]
+fn the_grid_of_an_app_with_a_database_can_be_read() {
+    let file = good(include_str!("../../../../grids/postgres.toml"));
+    assert_eq!(file.variants[0].before_trial, [["sh", "restore.sh"]]);
+    assert_eq!(file.space.configurations.len(), 9);
+}
+
+#[test]
 fn a_changed_value_changes_the_file() {
     let whole = good(FULL);
     let check = |from: &str, to: &str| {

@@ -30,7 +30,8 @@ pub(super) fn objections(text: &str) -> Vec<String> {
 #[test]
 fn good_grid_files_are_taken() {
     let quickstart = include_str!("../../../../grids/quickstart.toml");
-    for text in [FULL, COMMAND, LOGIN, LEAST, quickstart] {
+    let postgres = include_str!("../../../../grids/postgres.toml");
+    for text in [FULL, COMMAND, LOGIN, LEAST, quickstart, postgres] {
         assert_eq!(objections(text), Vec::<String>::new(), "{text}");
     }
 }
