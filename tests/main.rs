@@ -13,6 +13,7 @@ mod faults;
 mod gunicorn;
 mod help;
 mod killed;
+mod messages;
 mod place;
 mod processes;
 mod reference;

@@ -146,7 +146,9 @@ fn path(node: &Node<'_>, faults: &mut Faults) -> Checked<String> {
     template::plain(node, path, faults)?;
     if path.contains('#') {
         let message = "the part of an address from `#` on is never sent";
-        return Err(faults.add(node.fault(message, "holds `#`")));
+        let sent = path.split('#').next().unwrap_or_default();
+        let fault = node.fault(message, "holds `#`");
+        return Err(faults.add(fault.hint(format!("write \"{sent}\""))));
     }
     if !path.chars().all(|c| c.is_ascii_graphic()) {
         let message = format!(
@@ -173,7 +175,10 @@ fn expect(table: &Table<'_>, faults: &mut Faults) -> Checked<Expect> {
     let contains = table
         .get("contains")
         .map(|node| match node.text(faults)? {
-            "" => Err(faults.add(node.fault("every body contains the empty text", "empty"))),
+            "" => Err(faults.add(
+                node.fault("every body contains the empty text", "empty")
+                    .hint("leave `contains` out, or write a text that only a good body has"),
+            )),
             text => Ok(text.to_owned()),
         })
         .transpose();

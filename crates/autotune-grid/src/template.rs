@@ -160,12 +160,8 @@ pub(crate) fn plain(node: &Node<'_>, text: &str, faults: &mut Faults) -> Checked
     }
     let message = format!("a template in `{}` is not supported yet", node.key);
     let code = ErrorCode::GridNotSupported;
-    Err(faults.add(GridFault::new(
-        code,
-        &node.span,
-        message,
-        "not supported yet",
-    )))
+    let fault = GridFault::new(code, &node.span, message, "not supported yet");
+    Err(faults.add(fault.hint("write it without {{ … }}")))
 }
 
 #[cfg(test)]

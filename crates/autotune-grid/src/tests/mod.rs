@@ -3,6 +3,7 @@
 mod broken;
 mod computed;
 mod good;
+mod mutated;
 mod properties;
 mod schema;
 mod spelling;
