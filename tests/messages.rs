@@ -54,6 +54,13 @@ fn cases() -> Vec<Case> {
     cases
 }
 
+/// The profile of the reader's tests has a switch, and no shipped one has; what an
+/// expression gives depends on the CPUs of this machine.
+fn is_the_same_everywhere(case: &Case) -> bool {
+    let to = case.to.join("\n");
+    !to.contains("preload") && !to.contains("cores / 3")
+}
+
 fn committed() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/messages.txt")
 }
@@ -65,11 +72,7 @@ fn every_message_is_as_committed() {
     let mut all = String::new();
     let cases = cases();
     assert!(cases.len() > 150, "only {} cases", cases.len());
-    // The profile of the reader's tests has a switch, and no shipped one has.
-    for case in cases
-        .iter()
-        .filter(|case| !case.to.join("").contains("preload"))
-    {
+    for case in cases.iter().filter(|case| is_the_same_everywhere(case)) {
         let (from, to) = (case.from.join("\n"), case.to.join("\n"));
         let good = good(&case.whole, &code);
         assert!(good.contains(&from), "nothing to replace: {from}");

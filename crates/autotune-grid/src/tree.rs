@@ -191,7 +191,7 @@ impl<'a> Node<'a> {
         let is_number = plain.parse::<i64>().is_ok();
         match wanted {
             "a text" => Some(format!("it in quotes: \"{plain}\"")),
-            "a list" if is_text => Some(format!("it in brackets: [{plain:?}]")),
+            "a list" if is_text && !is_number => Some(format!("it in brackets: [{plain:?}]")),
             "a list" => Some(format!("it in brackets: [{plain}]")),
             "true or false" if ["true", "false"].contains(&plain.as_str()) => {
                 Some(format!("it without quotes: {plain}"))
