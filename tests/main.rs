@@ -14,6 +14,7 @@ mod gunicorn;
 mod help;
 mod killed;
 mod login;
+mod messages;
 mod place;
 mod postgres;
 mod processes;

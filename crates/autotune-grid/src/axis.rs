@@ -83,7 +83,8 @@ pub(crate) fn value(
         (Some(value), true) => Ok(value),
         _ => {
             let message = format!("`{}` takes one value in {}", node.key, reading.table.title);
-            Err(faults.add(node.fault(message, "a range")))
+            let fault = node.fault(message, "a range");
+            Err(faults.add(fault.hint("what runs today has one: write a number")))
         }
     }
 }
@@ -109,7 +110,14 @@ fn value_of_kind(node: &Node<'_>, kind: &ParamKind, faults: &mut Faults) -> Chec
         ParamKind::Word { .. } => node.value.as_str().map(Value::from),
     };
     let Some(value) = value else {
-        return Err(faults.add(node.mismatch(&wanted)));
+        let too_large = node.value.is_integer() && matches!(kind, ParamKind::Int { .. });
+        return Err(faults.add(match too_large {
+            true => node.fault(
+                format!("`{}` is out of range", node.key),
+                format!("takes {wanted}"),
+            ),
+            false => node.mismatch(&wanted),
+        }));
     };
     if param::allows(kind, &value) {
         return Ok(value);

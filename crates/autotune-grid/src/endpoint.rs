@@ -205,7 +205,9 @@ fn begins_with_slash(node: &Node<'_>, path: &str, faults: &mut Faults) -> Checke
 fn is_plain(node: &Node<'_>, path: &str, faults: &mut Faults) -> Checked<()> {
     if path.contains('#') {
         let message = "the part of an address from `#` on is never sent";
-        return Err(faults.add(node.fault(message, "holds `#`")));
+        let sent = path.split('#').next().unwrap_or_default();
+        let fault = node.fault(message, "holds `#`");
+        return Err(faults.add(fault.hint(format!("write \"{sent}\""))));
     }
     if !path.chars().all(|c| c.is_ascii_graphic()) {
         let message = format!(
@@ -228,7 +230,10 @@ pub(crate) fn expect(table: &Table<'_>, faults: &mut Faults) -> Checked<Expect> 
     let contains = table
         .get("contains")
         .map(|node| match node.text(faults)? {
-            "" => Err(faults.add(node.fault("every body contains the empty text", "empty"))),
+            "" => Err(faults.add(
+                node.fault("every body contains the empty text", "empty")
+                    .hint("leave `contains` out, or write a text that only a good body has"),
+            )),
             text => Ok(text.to_owned()),
         })
         .transpose();

@@ -149,7 +149,11 @@ pub fn read(
 fn syntax(error: &Error, text: &str) -> GridFault {
     let span = error.span().unwrap_or(text.len()..text.len());
     let message = format!("not TOML: {}", error.message());
-    GridFault::new(ErrorCode::GridSyntax, &span, message, "here")
+    let hint = match error.message().contains("duplicate key") {
+        true => "a key or table stands only once; put what belongs to it together",
+        false => "often a quote or bracket is not closed, or a text stands without quotes",
+    };
+    GridFault::new(ErrorCode::GridSyntax, &span, message, "here").hint(hint)
 }
 
 fn grid_file(

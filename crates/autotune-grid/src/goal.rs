@@ -255,13 +255,18 @@ fn accept(node: &Node<'_>, faults: &mut Faults) -> Checked<Accept> {
                 .replace(share(part, text, faults)?)
                 .is_some()
         } else {
-            accept.absolute.replace(time(part, faults)?).is_some()
+            let Some(time) = scalar::duration(text) else {
+                let message = format!("`accept` is neither percentage nor time: \"{text}\"");
+                let fault = part.fault(message, "without a unit that is known");
+                return Err(faults.add(fault.hint("write it as \"5%\", \"2ms\" or \"1s\"")));
+            };
+            accept.absolute.replace(time).is_some()
         };
         if twice {
             let message = "`accept` takes one percentage and one time";
             let code = ErrorCode::GridConflict;
             let fault = GridFault::new(code, &part.span, message, "the second of its kind");
-            return Err(faults.add(fault));
+            return Err(faults.add(fault.hint("leave one of them out")));
         }
     }
     Ok(accept)

@@ -393,7 +393,8 @@ fn baseline_configuration(
         let message = format!("[baseline] does not set {}", in_words(&missing));
         let code = ErrorCode::GridMissing;
         let fault = GridFault::new(code, &table.span, message, "a variable without a value");
-        return Err(faults.add(fault));
+        let hint = "give each the value that it has today, as in [grid]";
+        return Err(faults.add(fault.hint(hint)));
     }
     values.sort_by_key(|(name, _)| order.iter().position(|ordered| ordered == name));
     Ok(Configuration::fold(profile, &server.name, &values, !first).configuration)

@@ -65,7 +65,7 @@ fn connections(node: &Node<'_>, faults: &mut Faults) -> Checked<ConnectionPolicy
 }
 
 fn open(load: &Table<'_>, faults: &mut Faults) -> Checked<LoadShape> {
-    let table = section(load, "open", &OPEN_KEYS, faults)?;
+    let table = load.section("open", &OPEN_KEYS, faults)?;
     let rate = table
         .require(
             "rate",
@@ -93,7 +93,7 @@ fn open(load: &Table<'_>, faults: &mut Faults) -> Checked<LoadShape> {
 }
 
 fn closed(load: &Table<'_>, faults: &mut Faults) -> Checked<LoadShape> {
-    let table = section(load, "closed", &CLOSED_KEYS, faults)?;
+    let table = load.section("closed", &CLOSED_KEYS, faults)?;
     let count = table
         .require("users", "in total: users = 50", faults)
         .and_then(|node| {
@@ -111,18 +111,6 @@ fn closed(load: &Table<'_>, faults: &mut Faults) -> Checked<LoadShape> {
         count: count?,
         think: think?,
     }))
-}
-
-/// The table of this kind of load with its keys checked.
-fn section<'a>(
-    load: &Table<'a>,
-    key: &'static str,
-    keys: &Keys<'_>,
-    faults: &mut Faults,
-) -> Checked<Table<'a>> {
-    let mut table = load.section(key, keys, faults)?;
-    table.title = format!("[load.{key}]");
-    Ok(table)
 }
 
 /// A duration.

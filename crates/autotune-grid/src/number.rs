@@ -99,7 +99,8 @@ fn range(node: &Node<'_>, text: &str, faults: &mut Faults) -> Checked<Option<Vec
     match count {
         Some(count) if count < 1 => {
             let message = format!("the range `{text}` is empty: {from} is above {to}");
-            Err(faults.add(node.fault(message, "empty range")))
+            let fault = node.fault(message, "empty range");
+            Err(faults.add(fault.hint(format!("write \"{to}..={from}\""))))
         }
         Some(count) if usize::try_from(count).is_ok_and(|count| count <= MAX_CELLS) => {
             Ok(Some((0..count).map(|place| from + place * step).collect()))

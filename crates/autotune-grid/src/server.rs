@@ -174,12 +174,12 @@ fn check_keys(table: &mut Table<'_>, profile: &Profile, faults: &mut Faults) {
         if foreign {
             let message = format!("profile \"{}\" has no `{}`", profile.name, node.key);
             let code = ErrorCode::GridConflict;
-            faults.add(GridFault::new(
-                code,
-                &node.key_span,
-                message,
-                "of another profile",
-            ));
+            let fault = GridFault::new(code, &node.key_span, message, "of another profile");
+            let hint = match own.known.contains(&"app") {
+                true => "leave it out, or describe the server with profile = \"command\"",
+                false => "leave it out, or take the profile of the server",
+            };
+            faults.add(fault.hint(hint));
         }
         !foreign
     });

@@ -126,10 +126,9 @@ fn check_word(node: &Node<'_>, word: &str, faults: &mut Faults) -> Checked<BTree
     let environment = Environment::new();
     let template = environment.template_from_str(word).map_err(|error| {
         let why = error.detail().unwrap_or("syntax error").to_owned();
-        faults.add(node.fault(
-            format!("`{word}` is not a template: {why}"),
-            "not a template",
-        ))
+        let message = format!("`{word}` is not a template: {why}");
+        let fault = node.fault(message, "not a template");
+        faults.add(fault.hint("a hole is written {{ name }}, with two braces on both sides"))
     })?;
     let used: BTreeSet<String> = template.undeclared_variables(false).into_iter().collect();
     // Only a trial run finds filters that do not exist. Every name stands for a
@@ -260,12 +259,8 @@ pub(crate) fn plain(node: &Node<'_>, text: &str, faults: &mut Faults) -> Checked
     }
     let message = format!("a template in `{}` is not supported yet", node.key);
     let code = ErrorCode::GridNotSupported;
-    Err(faults.add(GridFault::new(
-        code,
-        &node.span,
-        message,
-        "not supported yet",
-    )))
+    let fault = GridFault::new(code, &node.span, message, "not supported yet");
+    Err(faults.add(fault.hint("write it without {{ … }}")))
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ impl<'a> Table<'a> {
     /// where it would be added.
     pub(crate) fn root(table: &'a DeTable<'a>, defaults: &'a DeTable<'a>, end: usize) -> Table<'a> {
         Table {
-            title: "the grid file".to_owned(),
+            title: ROOT.to_owned(),
             span: end..end,
             nodes: nodes(table),
             defaults: Some(defaults),
@@ -61,7 +61,7 @@ impl<'a> Table<'a> {
     /// A table that was left out: every key has its default.
     fn absent(&self, key: &'a str) -> Table<'a> {
         Table {
-            title: format!("[{key}]"),
+            title: self.title_of(key),
             span: self.span.clone(),
             nodes: Vec::new(),
             defaults: self.defaults_of(key),
@@ -138,10 +138,22 @@ impl<'a> Table<'a> {
         match self.given(key) {
             None => Ok(self.absent(key)),
             Some(node) => {
-                let mut table = node.table(format!("[{key}]"), self.defaults_of(key), faults)?;
+                let mut table = node.table(self.title_of(key), self.defaults_of(key), faults)?;
                 table.check_keys(keys, faults);
                 Ok(table)
             }
+        }
+    }
+
+    /// How the table under this key is called: as people head it, or by its key
+    /// where it is one of several alike, or stands within a line.
+    fn title_of(&self, key: &str) -> String {
+        match self.title.strip_prefix('[') {
+            None if self.title == ROOT => format!("[{key}]"),
+            Some(rest) if !rest.starts_with('[') => {
+                format!("[{}.{key}]", rest.trim_end_matches(']'))
+            }
+            _ => quoted(key),
         }
     }
 
@@ -160,7 +172,35 @@ impl<'a> Node<'a> {
     /// A fault because the value is of another kind: `wanted` is `a text`.
     pub(crate) fn mismatch(&self, wanted: &str) -> GridFault {
         let message = format!("`{}` takes {wanted}, not {}", self.key, kind(self.value));
-        self.fault(message, format!("takes {wanted}"))
+        let mut fault = self.fault(message, format!("takes {wanted}"));
+        fault.hint = self.other_form(wanted).map(|form| format!("write {form}"));
+        fault
+    }
+
+    /// The value in the form that is wanted, where it only lacks its brackets or
+    /// quotes, or has quotes too many.
+    fn other_form(&self, wanted: &str) -> Option<String> {
+        let plain = match self.value {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str().to_owned(),
+            DeValue::Float(number) => number.as_str().to_owned(),
+            DeValue::Boolean(flag) => flag.to_string(),
+            _ => return None,
+        };
+        let is_text = self.value.is_str();
+        let is_number = plain.parse::<i64>().is_ok();
+        match wanted {
+            "a text" => Some(format!("it in quotes: \"{plain}\"")),
+            "a list" if is_text && !is_number => Some(format!("it in brackets: [{plain:?}]")),
+            "a list" => Some(format!("it in brackets: [{plain}]")),
+            "true or false" if ["true", "false"].contains(&plain.as_str()) => {
+                Some(format!("it without quotes: {plain}"))
+            }
+            _ if is_text && is_number && wanted.contains(" number") => {
+                Some(format!("it without quotes: {plain}"))
+            }
+            _ => None,
+        }
     }
 
     pub(crate) fn text(&self, faults: &mut Faults) -> Checked<&'a str> {
@@ -240,7 +280,8 @@ impl<'a> Node<'a> {
         let list = self.list(faults)?;
         if list.is_empty() {
             let message = format!("`{}` lists nothing", self.key);
-            return Err(faults.add(self.fault(message, "empty list")));
+            let fault = self.fault(message, "empty list");
+            return Err(faults.add(fault.hint("list at least one value, or leave the key out")));
         }
         Ok(list)
     }
@@ -317,6 +358,9 @@ pub(crate) fn all<T>(items: impl Iterator<Item = Checked<T>>) -> Checked<Vec<T>>
     result
 }
 
+/// What the top of the text is called.
+const ROOT: &str = "the grid file";
+
 /// `thing` is what the user wrote, for example `` `constraints` `` or `a range`.
 pub(crate) fn not_supported(span: &Range<usize>, thing: &str) -> GridFault {
     let message = format!("{thing} is not supported yet");
@@ -326,6 +370,7 @@ pub(crate) fn not_supported(span: &Range<usize>, thing: &str) -> GridFault {
         message,
         "not supported yet",
     )
+    .hint("leave it out; what is not supported is refused, so that nothing is ignored")
 }
 
 pub(crate) fn quoted(key: &str) -> String {

@@ -4,6 +4,7 @@ mod broken;
 mod computed;
 mod good;
 mod login;
+mod mutated;
 mod properties;
 mod schema;
 mod spelling;
