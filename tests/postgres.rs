@@ -99,7 +99,8 @@ fn every_trial_begins_with_the_same_data() {
     place.write("grid.toml", &text);
     for configuration in ["1/1/sync", "1/4/gthread"] {
         // The endpoint `restored` is right only on fresh data, before and under
-        // load; the others must answer, too.
+        // load; the others must answer, too: without a session `mine` redirects,
+        // and `note` refuses a token that is not its session's.
         let done = place.run(&["trial", "grid.toml", configuration]);
         assert!(done.stdout.contains("restored   "), "no load: {done}");
         assert!(!done.stdout.contains("x assertion"), "{done}");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use autotune_analysis::compare::FIRST_LOOK;
 use autotune_model::{LoadShape, Metric, TrialRecord};
 use autotune_stats::median;
 
@@ -12,8 +13,6 @@ const SHORTEST: Duration = Duration::from_secs(4);
 /// Where requests need not more, no trial is longer: another launch tells more
 /// than a longer one, since launches differ from each other.
 const LONGEST: Duration = Duration::from_secs(60);
-/// With fewer blocks a pair has too few differences for a bound worth printing.
-const FEWEST_BLOCKS: u32 = 5;
 /// The warm-up is this part of a trial, at least one second, in whole seconds.
 const WARM_UP_PART: u32 = 10;
 
@@ -67,10 +66,10 @@ pub(crate) struct Room {
 
 /// The length of the comparison's trials.
 ///
-/// What the quantile needs, rounded up, and where that does not fit five times, as
-/// long as five blocks allow. More blocks of shorter trials would not be better:
-/// with few requests in a window a single hiccup of the machine moves the
-/// quantile. In whole seconds.
+/// What the quantile needs, rounded up, and where that does not fit as often as a
+/// confirmed verdict takes blocks, as long as so many blocks allow. A launch that
+/// meets a slow moment of the machine is one of eight then, and not one of five.
+/// In whole seconds.
 pub(crate) fn comparison(plan: &Plan, room: Room) -> Length {
     let fit = |blocks: u32| {
         let slots = blocks * u32::try_from(room.configurations.max(1)).unwrap_or(u32::MAX);
@@ -78,7 +77,7 @@ pub(crate) fn comparison(plan: &Plan, room: Room) -> Length {
     };
     let needed = needed(plan, room.per_second).max(SHORTEST);
     let wanted = needed.max((3 * room.overhead).min(LONGEST));
-    let fits = Duration::from_secs(fit(FEWEST_BLOCKS).as_secs());
+    let fits = Duration::from_secs(fit(FIRST_LOOK).as_secs());
     Length::of(rounded_up(wanted).min(fits).max(SHORTEST))
 }
 
@@ -191,15 +190,15 @@ mod tests {
     }
 
     #[test]
-    fn a_short_budget_gets_five_blocks() {
-        // 350 / (5 x 5) - 2 = 12 s are more than needed.
+    fn a_short_budget_gets_eight_blocks() {
+        // 560 / (8 x 5) - 2 = 12 s are more than needed.
         assert_eq!(
-            comparison(&plan(100.0), room(350)).length,
+            comparison(&plan(100.0), room(560)).length,
             Duration::from_secs(11)
         );
-        // 200 / 25 - 2 = 6 s.
+        // 320 / 40 - 2 = 6 s.
         assert_eq!(
-            comparison(&plan(100.0), room(200)).length,
+            comparison(&plan(100.0), room(320)).length,
             Duration::from_secs(6)
         );
         // Nothing fits: no trial is shorter than the shortest.

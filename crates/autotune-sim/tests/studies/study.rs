@@ -54,9 +54,12 @@ pub(crate) fn objective() -> Objective {
     }
 }
 
-/// What a trial takes in [`plan`]: the procedure makes it three times as long as
-/// its overhead of 2 s, as the requests need less.
-const SLOT: Duration = Duration::from_secs(6 + 2);
+/// What a trial takes in [`plan`], its overhead of 2 s included: the procedure
+/// makes it three times as long as that, as the requests need less, and as short
+/// as it may be where the budget gives fewer than eight blocks.
+fn slot(blocks: u32) -> Duration {
+    Duration::from_secs(if blocks < 8 { 4 + 2 } else { 6 + 2 })
+}
 
 /// A plan whose budget fits exactly so many blocks, five or more, after the
 /// pre-flight.
@@ -64,7 +67,8 @@ pub(crate) fn plan(configurations: Vec<Configuration>, blocks: u32, seed: Seed) 
     let slots = blocks * u32::try_from(configurations.len()).expect("few configurations");
     // The pre-flight takes a part of the budget, which is larger for it: two or
     // three probes, twice. Ten rounds leave less than a millisecond open.
-    let mut budget = slots * SLOT;
+    let slot = slot(blocks);
+    let mut budget = slots * slot;
     for _ in 0..10 {
         let trials = if budget < Duration::from_secs(900) {
             4
@@ -73,7 +77,7 @@ pub(crate) fn plan(configurations: Vec<Configuration>, blocks: u32, seed: Seed) 
         };
         let load = (budget / 60).clamp(Duration::from_secs(4), Duration::from_secs(30));
         let preflight = trials * (load + Duration::from_secs(2));
-        budget = slots * SLOT + preflight + Duration::from_millis(10);
+        budget = slots * slot + preflight + Duration::from_millis(10);
     }
     Plan {
         configurations,
