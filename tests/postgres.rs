@@ -105,8 +105,11 @@ fn every_trial_begins_with_the_same_data() {
         assert!(done.stdout.contains("restored   "), "no load: {done}");
         assert!(!done.stdout.contains("x assertion"), "{done}");
         assert!(!done.stdout.contains("x status"), "{done}");
-        let left = cluster.ask("SELECT count(*) FROM pg_stat_activity WHERE datname LIKE 'notes%'");
-        assert_eq!(left.as_deref(), Some("0"), "no connection is left");
+        wait_until("no connection is left", || {
+            let left = "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE 'notes%' \
+                        AND backend_type = 'client backend'";
+            cluster.ask(left).as_deref() == Some("0")
+        });
     }
     let restoring = "before_trial = [\"sh restore.sh\"]\n";
     assert!(text.contains(restoring));

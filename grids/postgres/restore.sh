@@ -4,6 +4,16 @@
 # another template. A copy takes as long as the template is large; loading would take much longer.
 set -eu
 
+# The name may come from the environment of whoever copied this: what is dropped below must never be
+# a database that somebody wants to keep.
+case "$PGDATABASE" in
+*_trial) ;;
+*)
+    echo "refused: the database $PGDATABASE would be dropped, and its name does not end with _trial" >&2
+    exit 1
+    ;;
+esac
+
 template="notes_template_$(cksum <seed.sql | cut -d ' ' -f 1)"
 
 ask() {

@@ -7,7 +7,7 @@ import json
 import os
 import secrets
 from http.cookies import SimpleCookie
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 KEY = b"a key of this test"
 PEOPLE = {"ann": "p+ss w&rd", "bob": "gr\u00fcn%=1"}
@@ -69,6 +69,8 @@ def app(environ, start_response):
     if "start" in cookies:
         return answer("400 Bad Request", "a cookie that was removed")
     if path == "/api/me":
+        if unquote(environ.get("QUERY_STRING", "")) not in ("", user):
+            return answer("400 Bad Request", "that is somebody else")
         return answer("200 OK", json.dumps({"status": "ok", "user": user}))
     if path.startswith("/items/"):
         item = path.removeprefix("/items/").encode("latin-1").decode()

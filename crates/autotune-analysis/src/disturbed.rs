@@ -2,14 +2,16 @@
 //!
 //! The usual is that of the study itself, the median over its trials, since some
 //! machines always lose a few percent to their neighbours and must still be of
-//! use. A disturbed trial is tried once more, and the calm attempt counts. What a
-//! trial measured has no say in it, so that nothing is chosen by its result.
+//! use. A database on the same machine is one of the others, and some settings ask
+//! it more than others do; so what is usual for a setting, once that is known, is
+//! usual too. A disturbed trial is tried once more, and the later attempt counts
+//! (`History::counting`). What a trial measured has no say in it.
 //!
 //! Why the limit is where it is: docs/decisions/0006-disturbed-trials.md.
 
 use std::collections::BTreeMap;
 
-use autotune_model::{History, Stage, TrialKey, TrialRecord};
+use autotune_model::{ConfigId, History, Outcome, Stage, TrialRecord};
 use autotune_stats::median;
 
 use crate::outcome::Disturbed;
@@ -20,68 +22,66 @@ const BEYOND_USUAL: f64 = 0.025;
 const FEWEST_TRIALS: usize = 4;
 
 /// What is usual in a study.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Disturbance {
     usual: Option<f64>,
+    of_configuration: BTreeMap<ConfigId, f64>,
 }
 
 impl Disturbance {
     /// From all trials whose machine was watched.
     pub fn of(history: &History) -> Self {
-        let shares: Vec<f64> = history.trials.iter().filter_map(share).collect();
-        let usual = median(&shares).filter(|_| shares.len() >= FEWEST_TRIALS);
-        Self { usual }
-    }
-
-    /// The share of the machine's CPU time that others usually have, from 0 to 1;
-    /// `None` where too little is known.
-    pub fn usual(&self) -> Option<f64> {
-        self.usual
+        let mut each: BTreeMap<ConfigId, Vec<f64>> = BTreeMap::new();
+        for trial in &history.trials {
+            let of_it = each.entry(trial.spec.configuration.id()).or_default();
+            of_it.extend(share(trial));
+        }
+        let all: Vec<f64> = each.values().flatten().copied().collect();
+        let known = each.into_iter();
+        Self {
+            usual: usual(&all),
+            of_configuration: known
+                .filter_map(|(id, shares)| Some((id, usual(&shares)?)))
+                .collect(),
+        }
     }
 
     /// Whether others had so much more of the machine than usual that the trial
     /// is not to be trusted.
     pub fn disturbs(&self, trial: &TrialRecord) -> bool {
-        let beyond = share(trial)
-            .zip(self.usual)
-            .map(|(share, usual)| share - usual);
-        beyond.is_some_and(|beyond| beyond > BEYOND_USUAL)
-    }
-
-    /// The attempt that counts, for every place of a stage, in their order: the
-    /// last one that was calm and says something; else the last that says
-    /// something; else the last.
-    pub fn counting<'h>(&self, history: &'h History, stage: Stage) -> Vec<&'h TrialRecord> {
-        let mut best: BTreeMap<TrialKey, &TrialRecord> = BTreeMap::new();
-        let worth = |trial: &TrialRecord| {
-            let says = !trial.outcome.says_nothing();
-            (says, says && !self.disturbs(trial), trial.spec.attempt)
-        };
-        for trial in &history.trials {
-            if trial.spec.key.stage != stage {
-                continue;
-            }
-            let have = best.entry(trial.spec.key).or_insert(trial);
-            if worth(trial) > worth(have) {
-                *have = trial;
-            }
+        // A calm machine would not have kept it alive; and what a crash leaves to
+        // the system, such as writing a core file, makes the machine busy.
+        if matches!(
+            trial.outcome,
+            Outcome::Died { .. } | Outcome::OutOfMemory { .. }
+        ) {
+            return false;
         }
-        best.into_values().collect()
+        let own = self.of_configuration.get(&trial.spec.configuration.id());
+        let usual = self.usual.map(|all| own.map_or(all, |own| all.max(*own)));
+        share(trial)
+            .zip(usual)
+            .is_some_and(|(share, usual)| share - usual > BEYOND_USUAL)
     }
 }
 
-/// How many trials were disturbed, and what became of them.
+fn usual(shares: &[f64]) -> Option<f64> {
+    median(shares).filter(|_| shares.len() >= FEWEST_TRIALS)
+}
+
+/// How many trials of the comparison were disturbed, and what became of them.
 pub(crate) fn disturbed(history: &History) -> Disturbed {
     let disturbance = Disturbance::of(history);
     let count = |trials: &mut dyn Iterator<Item = &TrialRecord>| {
         let disturbed = trials.filter(|trial| disturbance.disturbs(trial)).count();
         u32::try_from(disturbed).unwrap_or(u32::MAX)
     };
-    let counting = disturbance.counting(history, Stage::Measure);
+    let all = history.trials.iter();
+    let mut measured = all.filter(|trial| trial.spec.key.stage == Stage::Measure);
     Disturbed {
-        trials: count(&mut history.trials.iter()),
-        counting: count(&mut counting.into_iter()),
-        usual: disturbance.usual(),
+        trials: count(&mut measured),
+        counting: count(&mut history.counting(Stage::Measure)),
+        usual: disturbance.usual,
     }
 }
 
@@ -123,8 +123,8 @@ mod tests {
     }
 
     fn attempts(history: &History) -> Vec<u32> {
-        let counting = Disturbance::of(history).counting(history, Stage::Measure);
-        counting.iter().map(|trial| trial.spec.attempt).collect()
+        let counting = history.counting(Stage::Measure);
+        counting.map(|trial| trial.spec.attempt).collect()
     }
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
             .collect();
         let steady = history(busy.clone());
         let disturbance = Disturbance::of(&steady);
-        assert_eq!(disturbance.usual(), Some(0.30));
+        assert_eq!(disturbance.usual, Some(0.30));
         assert!(
             steady
                 .trials
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_calm_attempt_counts_whichever_it_is() {
+    fn the_later_attempt_counts_if_it_says_something() {
         let calm = |block| seen(block, 0, 0.01);
         let rest = || (1..6).map(calm).collect::<Vec<_>>();
         let with = |first: Vec<TrialRecord>| history([first, rest()].concat());
@@ -175,5 +175,41 @@ mod tests {
         let mut first = seen(0, 0, 0.01);
         first.outcome = Outcome::Interrupted;
         assert_eq!(attempts(&with(vec![first, spoiled])), [1, 0, 0, 0, 0, 0]);
+    }
+
+    /// A trial of the second configuration, with this share taken by others.
+    fn of_another(block: u32, share: f64) -> TrialRecord {
+        let host = seen(block, 0, share).server.and_then(|server| server.host);
+        let endpoints = vec![sent("a", 1_000, [400, 0])];
+        let mut other = trial(&configurations(2)[1], block, endpoints);
+        if let Some(server) = &mut other.server {
+            server.host = host;
+        }
+        other
+    }
+
+    #[test]
+    fn what_is_usual_for_a_setting_does_not_disturb_it() {
+        // The second one asks the database more: others have 6 % more, always.
+        let first = (0..20).map(|block| seen(block, 0, 0.02));
+        let with = |blocks: u32| {
+            let second = (0..blocks).map(|block| of_another(block, 0.08));
+            Disturbance::of(&history(first.clone().chain(second).collect()))
+        };
+        assert!(with(3).disturbs(&of_another(9, 0.08)), "not known yet");
+        assert!(!with(4).disturbs(&of_another(9, 0.08)));
+        assert!(with(4).disturbs(&of_another(9, 0.12)));
+        // That one setting is used to it is no excuse for another.
+        assert!(with(4).disturbs(&seen(30, 0, 0.08)));
+    }
+
+    #[test]
+    fn a_crash_is_no_disturbance() {
+        let calm = history((0..6).map(|block| seen(block, 0, 0.01)).collect());
+        let mut crashed = seen(9, 0, 0.3);
+        crashed.outcome = Outcome::Died {
+            detail: String::new(),
+        };
+        assert!(!Disturbance::of(&calm).disturbs(&crashed));
     }
 }

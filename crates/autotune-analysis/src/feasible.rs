@@ -84,7 +84,7 @@ fn latency(limit: &MaxLatency, arm: &Arm<'_>, place: usize) -> LimitCheck {
         .collect();
     let logs: Vec<f64> = all.iter().flatten().map(|us| us.ln()).collect();
     let at_most_us = limit.at_most.as_secs_f64() * 1e6;
-    let launches = Peaks {
+    let launches = Figures {
         logs: &logs,
         lost: all.len() - logs.len(),
     };
@@ -101,14 +101,19 @@ fn latency(limit: &MaxLatency, arm: &Arm<'_>, place: usize) -> LimitCheck {
     }
 }
 
-/// From the peak of each launch that was loaded, overloaded ones included: what
-/// they took, they took.
+/// From the peak of each launch that lived through its load, overloaded ones
+/// included; one that died had not reached its peak.
 fn memory(limit: Bytes, arm: &Arm<'_>) -> LimitCheck {
-    let telling = arm.telling().filter(|launch| launch.record.load.is_some());
-    let peaks = telling.filter_map(|launch| launch.record.server.as_ref()?.memory_peak);
+    let lived = arm.launches.iter().filter(|launch| {
+        matches!(
+            launch.record.outcome,
+            Outcome::Measured | Outcome::Overloaded { .. }
+        )
+    });
+    let peaks = lived.filter_map(|launch| launch.record.server.as_ref()?.memory_peak);
     let logs: Vec<f64> = peaks.map(|peak| (peak.get() as f64).ln()).collect();
     let at_most = limit.get() as f64;
-    let launches = Peaks {
+    let launches = Figures {
         logs: &logs,
         lost: 0,
     };
@@ -126,12 +131,12 @@ fn memory(limit: Bytes, arm: &Arm<'_>) -> LimitCheck {
 }
 
 /// One figure a launch, as logs, and how many launches lie beyond any limit.
-struct Peaks<'a> {
+struct Figures<'a> {
     logs: &'a [f64],
     lost: usize,
 }
 
-impl Peaks<'_> {
+impl Figures<'_> {
     /// What they say of a limit, their geometric mean, and its upper bound.
     fn against(&self, at_most: f64) -> (LimitState, Option<f64>, Option<f64>) {
         let middle = mean(self.logs);

@@ -8,7 +8,6 @@ use autotune_model::{
     Outcome, Over, Quantile, Stage, TrialRecord,
 };
 
-use crate::disturbed::Disturbance;
 use crate::outcome::Launches;
 
 /// One launch of the comparison.
@@ -47,8 +46,7 @@ pub(crate) fn arms<'a>(history: &'a History, objective: &Objective) -> Arms<'a> 
         };
         arms.entry(configuration.id()).or_insert_with(new);
     }
-    let disturbance = Disturbance::of(history);
-    for record in disturbance.counting(history, Stage::Measure) {
+    for record in history.counting(Stage::Measure) {
         if let Some(arm) = arms.get_mut(&record.spec.configuration.id()) {
             arm.launches.push(launch(record, objective));
         }

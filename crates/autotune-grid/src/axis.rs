@@ -42,7 +42,12 @@ pub(crate) fn values(
         Accepts::Anything => None,
         Accepts::Nothing => {
             let known = profile.params.iter().map(|param| param.name.as_str());
-            return Err(faults.add(unknown(node, table, known)));
+            let mut fault = unknown(node, table, known);
+            if profile.takes_any_param() {
+                let hint = "a variable fills {{ NAME }}: letters, digits and `_`, no digit first";
+                fault = fault.hint(hint);
+            }
+            return Err(faults.add(fault));
         }
     };
     let computed = match (node.value.as_str(), kind) {

@@ -134,14 +134,18 @@ fn bytes(node: &Node<'_>, faults: &mut Faults) -> Checked<Bytes> {
             return Err(faults.add(node.mismatch("an amount as a text, such as \"512MiB\"")));
         }
     };
-    let bytes = scalar::bytes(text).filter(|bytes| *bytes > Bytes::default());
-    bytes.ok_or_else(|| {
+    let bytes = scalar::bytes(text).ok_or_else(|| {
         let message = format!("`{}` is not an amount of memory: \"{text}\"", node.key);
         let fault = node.fault(message, "not an amount");
         let hint =
             "write it as \"512MiB\" or \"1.5GiB\"; also KiB, and kB, MB, GB for powers of 1000";
         faults.add(fault.hint(hint))
-    })
+    })?;
+    if bytes == Bytes::default() {
+        let message = format!("`{}` is above zero", node.key);
+        return Err(faults.add(node.fault(message, "no memory")));
+    }
+    Ok(bytes)
 }
 
 /// A time for all endpoints, or a table with one for each that has a limit.

@@ -11,7 +11,7 @@ use autotune_model::{
 
 use crate::endpoint;
 use crate::environment;
-use crate::fault::{Checked, Faults, GridFault, did_you_mean, in_words};
+use crate::fault::{Checked, Faults, GridFault, did_you_mean, in_words, likely};
 use crate::file::GridFile;
 use crate::message;
 use crate::scalar::{is_name, is_variable};
@@ -61,10 +61,11 @@ impl GridFile {
             };
             if !table.columns.contains(&used.column) {
                 let message = format!("`{}` has no column `{}`", used.table, used.column);
-                let label = format!("uses `{}.{}`", used.table, used.column);
+                let columns: Vec<&str> = table.columns.iter().map(String::as_str).collect();
+                let label = format!("its first line names {}", in_words(&columns));
                 let mut fault = GridFault::new(ErrorCode::GridValue, &used.place, message, label);
-                let columns = table.columns.iter().map(String::as_str);
-                fault.hint = did_you_mean(&used.column, columns);
+                fault.hint =
+                    likely(&used.column, columns).map(|name| format!("did you mean `{name}`?"));
                 faults.add(fault);
             }
         }
@@ -346,4 +347,44 @@ fn between(node: &Node<'_>, faults: &mut Faults) -> Checked<Extractor> {
     };
     let (before, after) = (text(before, faults), text(after, faults));
     Ok(Extractor::Between([before?, after?]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_columns_that_there_are_are_named() {
+        let text = r#"name = "a"
+[server.g]
+profile = "gunicorn"
+app = "app:app"
+[grid]
+[data.people]
+file = "people.csv"
+[[endpoint]]
+name = "home"
+path = "/{{ people.usr }}/{{ people.age }}"
+[load.closed]
+users = 1
+"#;
+        let base = Path::new("/grids");
+        let file = crate::read(text, base, &crate::tests::profiles(), &|_| 4);
+        let file = file.expect("a good grid file");
+        let people = DataTable {
+            name: "people".to_owned(),
+            columns: vec!["user".to_owned(), "password".to_owned()],
+            rows: vec![vec!["ann".to_owned(), "x".to_owned()]],
+        };
+        let faults = file.check_data(&[people]);
+        let said = |fault: &GridFault| (fault.message.clone(), fault.hint.clone());
+        let labels: Vec<&str> = faults.iter().map(|fault| fault.label.as_str()).collect();
+        assert_eq!(labels, ["its first line names `user` and `password`"; 2]);
+        let expected = [
+            ("`people` has no column `usr`", Some("did you mean `user`?")),
+            ("`people` has no column `age`", None),
+        ];
+        let expected = expected.map(|(said, hint)| (said.to_owned(), hint.map(str::to_owned)));
+        assert_eq!(faults.iter().map(said).collect::<Vec<_>>(), expected);
+    }
 }

@@ -49,17 +49,13 @@ pub fn schema(profiles: &[Profile]) -> Value {
                 }),
                 "data" => login::data(),
                 "login" => login::login(),
-                "load" => load_schema(),
-                "objective" => objective(),
-                "host" => host(),
-                "budget" => object(&goal::BUDGET_KEYS, &[], |key| {
-                    (key == "time").then(|| {
-                        described(
-                            duration(),
-                            "How long trials may take in all, such as \"8h\".",
-                        )
-                    })
-                }),
+                "load" => described(
+                    load_schema(),
+                    "How requests arrive: one of [load.open] and [load.closed].",
+                ),
+                "objective" => described(objective(), "What is best, and which limits hold."),
+                "host" => described(host(), "The CPUs of the server and of the load generator."),
+                "budget" => budget(),
                 _ => return None,
             })
         },
@@ -76,6 +72,15 @@ pub fn schema(profiles: &[Profile]) -> Value {
         );
     }
     root
+}
+
+fn budget() -> Value {
+    let schema = object(&goal::BUDGET_KEYS, &[], |key| {
+        let words = "How long trials may take in all, such as \"8h\".";
+        (key == "time").then(|| described(duration(), words))
+    });
+    let words = "How long a sweep may work, unless the command says it with --budget.";
+    described(schema, words)
 }
 
 /// Where all servers have this profile, its parameters are all that there are.
@@ -95,14 +100,17 @@ fn strict(profile: &Profile) -> Option<Value> {
     let named = |shape: fn(&Param) -> Value| -> Map<String, Value> {
         let params = profile.params.iter();
         params
-            .map(|param| (param.name.to_string(), shape(param)))
+            .map(|param| {
+                let shape = described(shape(param), &words_of(param));
+                (param.name.to_string(), shape)
+            })
             .collect()
     };
     let mut grid = named(|param| axis(&value_of(&param.kind)));
-    grid.insert("server".to_owned(), json!(true));
-    grid.insert(constraint::KEY.to_owned(), json!(true));
+    grid.insert("server".to_owned(), servers_of_grid());
+    grid.insert(constraint::KEY.to_owned(), constraints());
     let mut baseline = named(|param| value_of(&param.kind));
-    baseline.insert("server".to_owned(), json!(true));
+    baseline.insert("server".to_owned(), server_of_baseline());
     Some(json!({
         "if": all_have_it,
         "then": { "properties": {
@@ -110,6 +118,14 @@ fn strict(profile: &Profile) -> Option<Value> {
             "baseline": { "properties": baseline, "additionalProperties": false },
         } },
     }))
+}
+
+/// What a parameter does is for the server's own documentation to say.
+fn words_of(param: &Param) -> String {
+    format!(
+        "The server's {}; {} where nothing sets it.",
+        param.flag, param.default
+    )
 }
 
 fn servers(profiles: &[Profile]) -> Value {
@@ -149,7 +165,7 @@ fn server_key(key: &str, profiles: &[&str]) -> Option<Value> {
         ),
         "command" => (
             json!({ "anyOf": [filled(), { "type": "array", "minItems": 1, "items": text() }] }),
-            "The whole command, with {{ port }}, {{ host }} and every key of [grid] as a hole.",
+            "The whole command, with {{ port }}, {{ host }} and every key of [grid] as a hole; {{ run }} and {{ cache }} are folders.",
         ),
         "ready" => (
             json!({ "type": "string", "pattern": PATH }),
@@ -161,20 +177,23 @@ fn server_key(key: &str, profiles: &[&str]) -> Option<Value> {
         ),
         "dir" => (
             filled(),
-            "The server's working directory, relative to the grid file. Nothing is written there.",
+            "The server's working directory, relative to the grid file. autotune itself writes nothing there.",
         ),
         "setup" => (
             json!({ "type": "array", "items": filled() }),
-            "Commands that build what the server needs, run once and again when they or the files that they name change.",
+            "Commands that build what the server needs, run in `dir` once, and again when they or the files that they name change; {{ cache }} is a folder that is kept between sweeps.",
         ),
-        "bin" => (filled(), "The folder of the server's program."),
+        "bin" => (
+            filled(),
+            "The folder of the server's program, such as \"{{ cache }}/venv/bin\"; without it the program is looked for in PATH.",
+        ),
         "args" => (
             json!({ "type": "array", "items": text() }),
-            "Further arguments of the server.",
+            "Further arguments of the server, one element each: [\"--timeout\", \"60\"].",
         ),
         "env" => (
             json!({ "type": "object", "propertyNames": { "pattern": "^[^=]+$" }, "additionalProperties": given_or_taken() }),
-            "Environment variables of the server.",
+            "Environment variables of the server, with {{ run }} and {{ cache }} as holes.",
         ),
         "fixture" => (
             filled(),
@@ -182,11 +201,11 @@ fn server_key(key: &str, profiles: &[&str]) -> Option<Value> {
         ),
         "before_trial" => (
             json!({ "type": "array", "items": filled() }),
-            "Commands that run in `dir`, with `env`, before the server of each trial starts: to restore data, for example. One that fails stops the sweep.",
+            "Commands that run in `dir`, with `env`, before the server of each trial starts: to restore data, for example. Those of one launch may take ten minutes together. One that fails stops the sweep.",
         ),
         "after_trial" => (
             json!({ "type": "array", "items": filled() }),
-            "Commands that run in the same way after the server of each trial has stopped.",
+            "Commands that run in `dir`, with `env`, after the server of each trial has stopped; not after Ctrl-C or a kill. One that fails stops the sweep.",
         ),
         "may_reach" => (
             json!({ "type": "array", "items": filled() }),
@@ -206,18 +225,37 @@ fn grid_of_any() -> Value {
     json!({
         "type": "object",
         "properties": {
-            "server": { "type": "array", "minItems": 1, "uniqueItems": true, "items": text(), "description": "The servers that the grid is for." },
-            constraint::KEY: { "type": "array", "minItems": 1, "items": filled(), "description": "Conditions that every configuration meets, such as \"workers * threads <= 64\"." },
+            "server": servers_of_grid(),
+            constraint::KEY: constraints(),
         },
         "additionalProperties": axis(&any_value()),
         "description": "The settings to try: every combination of these values. A value may be a range, \"1..=8\" or \"1..=9 step 2\", or computed, \"{{ cores * 2 + 1 }}\".",
     })
 }
 
+fn servers_of_grid() -> Value {
+    json!({
+        "type": "array", "minItems": 1, "uniqueItems": true, "items": text(),
+        "description": "The servers that the grid is for, by NAME of [server.NAME]; the first one where it is left out.",
+    })
+}
+
+fn constraints() -> Value {
+    json!({
+        "type": "array", "minItems": 1, "items": filled(),
+        "description": "Conditions that every configuration meets, such as \"workers * threads <= 64\".",
+    })
+}
+
+fn server_of_baseline() -> Value {
+    let words = "The server that runs today, by NAME of [server.NAME].";
+    described(text(), words)
+}
+
 fn baseline_of_any() -> Value {
     json!({
         "type": "object",
-        "properties": { "server": text() },
+        "properties": { "server": server_of_baseline() },
         "additionalProperties": any_value(),
         "description": "What runs today; measured too.",
     })
@@ -256,15 +294,15 @@ fn endpoint_schema() -> Value {
             ),
             "path" => (
                 json!({ "type": "string", "pattern": REQUEST_PATH }),
-                "Path and query.",
+                "Path and query, with holes: values of the login, such as {{ token }}, and columns of data files, {{ NAME.COLUMN }}.",
             ),
             "headers" => (
                 json!({ "type": "object", "propertyNames": { "pattern": TOKEN }, "additionalProperties": given_or_taken() }),
-                "Further headers.",
+                "Further headers; their values take the same holes as `path`.",
             ),
             "body" => (
                 given_or_taken(),
-                "What is sent with it; needs a Content-Type among the headers.",
+                "What is sent with it, with the same holes as `path`; needs a Content-Type among the headers.",
             ),
             "weight" => (
                 json!({ "type": "number", "exclusiveMinimum": 0 }),
@@ -285,17 +323,24 @@ fn methods() -> Value {
 
 fn expect() -> Value {
     object(&endpoint::EXPECT_KEYS, &[], |key| {
-        let shape = match key {
-            "status" => {
-                json!({ "type": "array", "minItems": 1, "items": { "type": "integer", "minimum": 100, "maximum": 599 } })
-            }
-            "contains" => json!({ "type": "string", "minLength": 1 }),
-            "min_bytes" | "max_bytes" => {
-                json!({ "type": "integer", "minimum": 0, "maximum": endpoint::MOST_BYTES })
-            }
+        let size = || json!({ "type": "integer", "minimum": 0, "maximum": endpoint::MOST_BYTES });
+        let (shape, words) = match key {
+            "status" => (
+                json!({ "type": "array", "minItems": 1, "items": { "type": "integer", "minimum": 100, "maximum": 599 } }),
+                "The HTTP statuses that are good, such as [200, 304].",
+            ),
+            "contains" => (
+                json!({ "type": "string", "minLength": 1 }),
+                "A text that the body holds, word for word.",
+            ),
+            "min_bytes" => (size(), "The least bytes that a body may have."),
+            "max_bytes" => (size(), "The most bytes that a body may have."),
             _ => return None,
         };
-        Some(with_default(shape, &["endpoint", "expect", key]))
+        Some(with_default(
+            described(shape, words),
+            &["endpoint", "expect", key],
+        ))
     })
 }
 
@@ -366,15 +411,15 @@ fn objective() -> Value {
             ),
             "over" => (
                 json!({ "enum": goal::COMBINATIONS.map(|(name, _)| name) }),
-                "How the endpoints become one number.",
+                "How the endpoints become one number: the geometric mean of their ratios, by weight; \"worst\", the one that is worst compared with the control; \"pooled\", all requests taken together.",
             ),
             "max_error_rate" => (
                 percent(),
-                "The largest share of failed requests of each endpoint.",
+                "The largest share of failed requests of each endpoint, such as \"1%\".",
             ),
             "max_p95" | "max_p99" => (
                 json!({ "anyOf": [duration(), { "type": "object", "additionalProperties": duration() }] }),
-                "The slowest that this percentile may be: a time, or one for each endpoint that has a limit.",
+                "The slowest that this percentile may be: a time, \"200ms\", or one for each endpoint that has a limit, { report = \"1s\" }.",
             ),
             "max_memory" => (
                 json!({ "type": "string", "pattern": AMOUNT }),
@@ -382,7 +427,7 @@ fn objective() -> Value {
             ),
             "accept" => (
                 json!({ "anyOf": [either(), { "type": "array", "minItems": 1, "maxItems": 2, "items": either() }] }),
-                "What is given for less memory: a percentage, a time, or both in a list.",
+                "What is given for less memory: a percentage, \"5%\", a time, \"2ms\", or both in a list.",
             ),
             "min_effect" => (percent(), "Smaller differences are not worth resolving."),
             _ => return None,
@@ -395,8 +440,11 @@ fn host() -> Value {
     object(&goal::HOST_KEYS, &[], |key| {
         let cpus = || json!({ "type": "array", "minItems": 1, "items": { "type": "integer", "minimum": 0, "maximum": goal::LAST_CPU } });
         let (shape, words) = match key {
-            "server_cpus" => (cpus(), "The CPUs of the server."),
-            "generator_cpus" => (cpus(), "The CPUs of the load generator."),
+            "server_cpus" => (cpus(), "The CPUs of the server, such as [1]."),
+            "generator_cpus" => (
+                cpus(),
+                "The CPUs of the load generator, such as [0]; none of them the server's.",
+            ),
             "keep_awake" => (
                 json!({ "type": "boolean" }),
                 "Whether the CPUs are kept out of their idle states meanwhile, where that is permitted.",
@@ -411,7 +459,10 @@ fn host() -> Value {
 fn given_or_taken() -> Value {
     let taken = object(&environment::FROM_ENV_KEYS, &["from_env"], |key| {
         Some(match key {
-            "from_env" => filled(),
+            "from_env" => described(
+                filled(),
+                "The environment variable that the value is taken from when the sweep starts.",
+            ),
             "secret" => {
                 json!({ "type": "boolean", "default": false, "description": "Whether it must reach neither store, log nor report." })
             }

@@ -37,9 +37,16 @@ pub(crate) struct Holed<'a> {
     pub(crate) filled: Filled,
 }
 
+/// How holes, statements and comments of templates open and close.
+const ALL: [[&str; 2]; 3] = [["{{", "}}"], ["{%", "%}"], ["{#", "#}"]];
+/// In requests only two braces open a hole: a query that is copied out of a
+/// browser holds `{%22`, and JSON may hold anything. Who writes a statement, which
+/// has a space there, means a template and is told that there is none.
+const IN_REQUESTS: [[&str; 2]; 2] = [["{{", "}}"], ["{% ", "%}"]];
+
 /// Whether a text has anything to fill.
 pub(crate) fn has_holes(text: &str) -> bool {
-    next_hole(text).is_some()
+    next_hole(text, &ALL).is_some()
 }
 
 /// Splits into words as a shell would, but never within a hole. `None` when a
@@ -49,7 +56,7 @@ pub(crate) fn split_words(text: &str) -> Option<Vec<String>> {
     let mut marked = String::new();
     let mut holes = Vec::new();
     let mut rest = text;
-    while let Some((start, end)) = next_hole(rest) {
+    while let Some((start, end)) = next_hole(rest, &ALL) {
         marked.push_str(&rest[..start]);
         marked.push_str(&format!("\0{}\0", holes.len()));
         holes.push(&rest[start..end]);
@@ -71,15 +78,13 @@ fn with_holes(word: &str, holes: &[&str]) -> String {
         .collect()
 }
 
-/// The first `{{ … }}`, `{% … %}` or `{# … #}`.
-fn next_hole(text: &str) -> Option<(usize, usize)> {
-    let starts = ["{{", "{%", "{#"].map(|open| text.find(open));
-    let start = starts.into_iter().flatten().min()?;
-    let close = match text.as_bytes()[start + 1] {
-        b'{' => "}}",
-        b'%' => "%}",
-        _ => "#}",
-    };
+/// The first hole of these kinds.
+fn next_hole(text: &str, kinds: &[[&str; 2]]) -> Option<(usize, usize)> {
+    let found = kinds.iter().filter_map(|[open, close]| {
+        let start = text.find(*open)?;
+        Some((start, *close))
+    });
+    let (start, close) = found.min_by_key(|(start, _)| *start)?;
     // A hole that is not closed reaches to the end; the check will say so.
     let end = text[start + 2..].find(close);
     Some((start, end.map_or(text.len(), |end| start + 2 + end + 2)))
@@ -186,7 +191,7 @@ pub(crate) fn of_request(
     faults: &mut Faults,
 ) -> Checked<Text> {
     let (mut parts, mut rest) = (Vec::new(), text);
-    while let Some((start, end)) = next_hole(rest) {
+    while let Some((start, end)) = next_hole(rest, &IN_REQUESTS) {
         if start > 0 {
             parts.push(Part::Fixed(rest[..start].to_owned()));
         }
@@ -254,7 +259,7 @@ impl Names {
 
 /// A fault for a text that has holes where none are filled.
 pub(crate) fn plain(node: &Node<'_>, text: &str, faults: &mut Faults) -> Checked<()> {
-    if !has_holes(text) {
+    if next_hole(text, &IN_REQUESTS).is_none() {
         return Ok(());
     }
     let message = format!("a template in `{}` is not supported yet", node.key);
@@ -266,6 +271,39 @@ pub(crate) fn plain(node: &Node<'_>, text: &str, faults: &mut Faults) -> Checked
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn in_requests_two_braces_open_a_hole() {
+        let check = |text: &str, expected: Option<&str>| {
+            let hole = next_hole(text, &IN_REQUESTS).map(|(start, end)| &text[start..end]);
+            assert_eq!(hole, expected, "{text}");
+        };
+        check("/api?filter={%22name%22:1}", None);
+        check("{# 1 #}{%1%}{\"a\":{\"b\":1}}", None);
+        check("/{%22{{ a }}%22}", Some("{{ a }}"));
+        check("{{a}}{{b}}", Some("{{a}}"));
+        check("a {% if b %} c", Some("{% if b %}"));
+        check("a {{ open", Some("{{ open"));
+    }
+
+    #[test]
+    fn an_address_out_of_a_browser_is_a_path() {
+        let text = r#"name = "a"
+[server.g]
+profile = "gunicorn"
+app = "app:app"
+[grid]
+[[endpoint]]
+name = "home"
+path = "/api?filter={%22name%22:1}"
+[load.closed]
+users = 1
+"#;
+        let base = std::path::Path::new("/grids");
+        let file = crate::read(text, base, &crate::tests::profiles(), &|_| 4);
+        let path = file.map(|file| file.endpoints[0].path.clone());
+        assert_eq!(path, Ok(Text::from("/api?filter={%22name%22:1}")));
+    }
 
     #[test]
     fn words_are_split_around_holes() {

@@ -74,7 +74,11 @@ impl<'a> Table<'a> {
     pub(crate) fn check_keys(&mut self, keys: &Keys<'_>, faults: &mut Faults) {
         for node in &self.nodes {
             if keys.planned.contains(&node.key) {
-                faults.add(not_supported(&node.key_span, &quoted(node.key)));
+                let mut fault = not_supported(&node.key_span, &quoted(node.key));
+                if let Some(hint) = instead(node.key) {
+                    fault = fault.hint(hint);
+                }
+                faults.add(fault);
             } else if !keys.known.contains(&node.key) {
                 let message = format!("unknown key `{}` in {}", node.key, self.title);
                 let code = ErrorCode::GridUnknownKey;
@@ -189,13 +193,32 @@ impl<'a> Node<'a> {
         };
         let is_text = self.value.is_str();
         let is_number = plain.parse::<i64>().is_ok();
+        let amount = plain.parse::<f64>().ok();
+        let amount = amount.filter(|amount| amount.is_finite() && *amount >= 0.0 && !is_text);
         match wanted {
-            "a text" => Some(format!("it in quotes: \"{plain}\"")),
+            "a text" | "a text or { from_env = \"NAME\" }" => {
+                Some(format!("it in quotes: \"{plain}\""))
+            }
             "a list" if is_text && !is_number => Some(format!("it in brackets: [{plain:?}]")),
             "a list" => Some(format!("it in brackets: [{plain}]")),
             "true or false" if ["true", "false"].contains(&plain.as_str()) => {
                 Some(format!("it without quotes: {plain}"))
             }
+            "true or false" => Some("true or false".to_owned()),
+            "a table" if self.key == "expect" && is_number => {
+                Some(format!("{{ status = [{plain}] }}"))
+            }
+            _ if wanted.starts_with("a time as a text") => amount.map(|_| {
+                format!(
+                    "it as \"{plain}ms\" or \"{plain}s\": without a unit nobody knows what is \
+                     meant"
+                )
+            }),
+            _ if wanted.starts_with("a percentage as a text") => amount.map(|amount| {
+                // A share as a fraction is what most mean by a number below one.
+                let percent = if amount < 1.0 { amount * 100.0 } else { amount };
+                format!("\"{}%\"", autotune_model::units::trim(percent))
+            }),
             _ if is_text && is_number && wanted.contains(" number") => {
                 Some(format!("it without quotes: {plain}"))
             }
@@ -371,6 +394,19 @@ pub(crate) fn not_supported(span: &Range<usize>, thing: &str) -> GridFault {
         "not supported yet",
     )
     .hint("leave it out; what is not supported is refused, so that nothing is ignored")
+}
+
+/// What can be had already where a key is not there yet.
+fn instead(key: &str) -> Option<&'static str> {
+    match key {
+        "limits" => {
+            Some("leave it out; a limit on what may be recommended is max_memory under [objective]")
+        }
+        "service" => Some(
+            "start it before the sweep, or restore its data with before_trial under [server.NAME]",
+        ),
+        _ => None,
+    }
 }
 
 pub(crate) fn quoted(key: &str) -> String {

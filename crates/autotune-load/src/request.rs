@@ -1,6 +1,7 @@
 //! Requests as bytes, written once before the load. Leaves the sending to
 //! `connection`, and which one is sent to `source`.
 
+use autotune_model::text::{Row, USER_AGENT};
 use autotune_model::{ConnectionPolicy, DataTable, Endpoint, Expect, Filling, LoginSession};
 
 use crate::plan::{LoadError, LoadPlan};
@@ -42,6 +43,7 @@ fn write(
     for place in 0..spread.count() {
         let (session, row) = spread.place(place);
         let session = plan.sessions.get(session).unwrap_or(&nobody);
+        let row = Row::Load(row);
         let filling = Filling { session, data, row };
         let request = wire(endpoint, &filling, plan)?;
         *bytes += request.len();
@@ -94,7 +96,7 @@ fn wire(
     let mut text = format!("{} {} HTTP/1.1\r\n", request.method, request.path);
     let usual = [
         ("Host", plan.host_header.as_str()),
-        ("User-Agent", "autotune"),
+        ("User-Agent", USER_AGENT),
         ("Accept", "*/*"),
     ];
     for (name, value) in usual.into_iter().filter(|(name, _)| !given(name)) {
@@ -194,6 +196,33 @@ mod tests {
             ..endpoint
         };
         assert!(wire(&empty).contains("\r\nContent-Length: 0\r\n"));
+    }
+
+    /// The same lines are expected of the login and the check, in `http` of the
+    /// server's crate: an app may bind a session to them.
+    #[test]
+    fn what_the_grid_file_does_not_say_is_said_as_in_the_check() {
+        for method in Method::ALL {
+            let endpoint = Endpoint {
+                method,
+                ..endpoint("a")
+            };
+            let text = texts(&only(endpoint, ConnectionPolicy::KeepAlive)).remove(0);
+            let text = text.to_ascii_lowercase();
+            let mut lines: Vec<&str> = text.trim_end().split("\r\n").collect();
+            let first = format!("{method} /a HTTP/1.1").to_ascii_lowercase();
+            assert_eq!(lines.remove(0), first);
+            lines.sort_unstable();
+            let mut expected = vec![
+                "accept: */*",
+                "host: localhost:8000",
+                "user-agent: autotune",
+            ];
+            if method.takes_body() {
+                expected.insert(1, "content-length: 0");
+            }
+            assert_eq!(lines, expected, "{method}");
+        }
     }
 
     #[test]

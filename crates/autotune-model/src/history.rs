@@ -1,5 +1,6 @@
 //! What is known of a study: its trials and its decisions, in order.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::id::ConfigId;
@@ -102,17 +103,23 @@ impl History {
             })
     }
 
-    /// The trials of a stage, the last attempt of each key only.
-    pub fn last_attempts(&self, stage: Stage) -> impl Iterator<Item = &TrialRecord> {
-        let all = self
+    /// The trials of a stage, of each key the attempt that counts: the last one
+    /// that says something, else the last. There is a later one only because those
+    /// before it said nothing or were disturbed.
+    pub fn counting(&self, stage: Stage) -> impl Iterator<Item = &TrialRecord> {
+        let mut best: BTreeMap<TrialKey, &TrialRecord> = BTreeMap::new();
+        let worth = |trial: &TrialRecord| (!trial.outcome.says_nothing(), trial.spec.attempt);
+        for trial in self
             .trials
             .iter()
-            .filter(move |trial| trial.spec.key.stage == stage);
-        all.filter(|trial| {
-            !self.trials.iter().any(|other| {
-                other.spec.key == trial.spec.key && other.spec.attempt > trial.spec.attempt
-            })
-        })
+            .filter(|trial| trial.spec.key.stage == stage)
+        {
+            let have = best.entry(trial.spec.key).or_insert(trial);
+            if worth(trial) > worth(have) {
+                *have = trial;
+            }
+        }
+        best.into_values()
     }
 
     /// How often this key was tried.

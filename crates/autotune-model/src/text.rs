@@ -10,9 +10,17 @@ use crate::endpoint::Method;
 use crate::secret::Secret;
 use crate::server::EnvValue;
 
+mod row;
+
+pub use row::{Row, rows_of_load};
+
 /// The most requests that are written before a load, over all endpoints: one for
 /// each session and row of a data file.
 pub const MAX_VARIANTS: usize = 100_000;
+
+/// Who asks, where the grid file does not say it. The same in the login, the
+/// check and the load: there are apps that bind a session to it.
+pub const USER_AGENT: &str = "autotune";
 
 /// A path, the value of a header or a body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -156,9 +164,8 @@ pub struct Filling<'a> {
     pub session: &'a LoginSession,
     /// The data files.
     pub data: &'a [DataTable],
-    /// The row of every table that is not the session's own. Behind the last
-    /// row the first one comes again.
-    pub row: usize,
+    /// The row of every table that is not the session's own.
+    pub row: Row,
 }
 
 impl<'a> Filling<'a> {
@@ -171,7 +178,8 @@ impl<'a> Filling<'a> {
             Hole::Column { table, column } => {
                 let own = self.session.rows.get(table).copied();
                 let table = self.data.iter().find(|one| &one.name == table)?;
-                table.value(own.unwrap_or(self.row), column)
+                let row = own.or_else(|| self.row.of(table.rows.len()))?;
+                table.value(row, column)
             }
         }
     }
@@ -253,7 +261,8 @@ impl<'a> Asked<'a> {
 
     /// The request. Values are percent-encoded in a path or query, encoded as a
     /// form's in a body of that type, escaped in JSON, and stand as they are
-    /// anywhere else. The session's cookies follow those of a `Cookie` header.
+    /// anywhere else. The session's cookies follow those of a `Cookie` header,
+    /// which go before the session's of the same name.
     ///
     /// # Errors
     /// When a hole has no value, or a header cannot hold its.
@@ -282,15 +291,22 @@ impl<'a> Asked<'a> {
 }
 
 fn add_cookies(headers: &mut Vec<(String, String)>, cookies: &[(String, Secret<String>)]) {
-    if cookies.is_empty() {
+    let mut names = headers.iter();
+    let own = names.position(|(name, _)| name.eq_ignore_ascii_case("cookie"));
+    let given = own.map_or("", |place| headers[place].1.as_str());
+    let is_given = |name: &str| {
+        let mut pairs = given.split(';').filter_map(|pair| pair.split_once('='));
+        pairs.any(|(one, _)| one.trim() == name)
+    };
+    let further = cookies.iter().filter(|(name, _)| !is_given(name));
+    let pair = |(name, value): &(String, Secret<String>)| format!("{name}={}", value.expose());
+    let further = further.map(pair).collect::<Vec<_>>().join("; ");
+    if further.is_empty() {
         return;
     }
-    let pair = |(name, value): &(String, Secret<String>)| format!("{name}={}", value.expose());
-    let all = cookies.iter().map(pair).collect::<Vec<_>>().join("; ");
-    let mut own = headers.iter_mut();
-    match own.find(|(name, _)| name.eq_ignore_ascii_case("cookie")) {
-        Some((_, value)) => *value = format!("{value}; {all}"),
-        None => headers.push(("Cookie".to_owned(), all)),
+    match own {
+        Some(place) => headers[place].1.push_str(&format!("; {further}")),
+        None => headers.push(("Cookie".to_owned(), further)),
     }
 }
 
@@ -419,7 +435,7 @@ mod tests {
         let filling = Filling {
             session: &session,
             data: &[],
-            row: 0,
+            row: Row::Load(0),
         };
         let request = asked.fill(&filling).unwrap();
         assert_eq!(request.body.as_deref(), Some(body));
@@ -465,7 +481,7 @@ mod tests {
             body: None,
         };
         let of = |session: &LoginSession, row| {
-            let data = &data[..];
+            let (data, row) = (&data[..], Row::Load(row));
             let filling = Filling { session, data, row };
             asked.fill(&filling).unwrap().path
         };
@@ -497,7 +513,7 @@ mod tests {
             let filling = Filling {
                 session: &session,
                 data: &[],
-                row: 0,
+                row: Row::Load(0),
             };
             asked.fill(&filling).unwrap().headers
         };
@@ -505,6 +521,11 @@ mod tests {
         assert_eq!(of(&[]), [header("Cookie", "a=a1; b=b1")]);
         let own = [("cookie".to_owned(), Text::from("c=3"))];
         assert_eq!(of(&own), [header("cookie", "c=3; a=a1; b=b1")]);
+        // No cookie is sent twice: servers differ in which of them counts.
+        let same = [("Cookie".to_owned(), Text::from("c=3;b = 4"))];
+        assert_eq!(of(&same), [header("Cookie", "c=3;b = 4; a=a1")]);
+        let all = [("Cookie".to_owned(), Text::from("b=4; a="))];
+        assert_eq!(of(&all), [header("Cookie", "b=4; a=")]);
     }
 
     #[test]
@@ -513,7 +534,7 @@ mod tests {
             let filling = Filling {
                 session,
                 data: &people(),
-                row: 0,
+                row: Row::Load(0),
             };
             asked.fill(&filling).unwrap_err().to_string()
         };

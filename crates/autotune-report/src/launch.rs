@@ -76,7 +76,7 @@ pub(crate) fn control_by_block(study: &Study<'_>) -> Vec<(u32, f64)> {
 /// appearance: the same setting, launched again and again.
 pub(crate) fn preflight<'a>(study: &Study<'a>) -> Vec<(&'a str, Vec<f64>)> {
     let mut all: Vec<(&str, Vec<f64>)> = Vec::new();
-    for trial in study.counting(Stage::Preflight) {
+    for trial in study.history.counting(Stage::Preflight) {
         let Some(value) = value(study, trial) else {
             continue;
         };

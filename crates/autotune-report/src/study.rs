@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use autotune_analysis::{Analysis, ConfigAnalysis, Disturbance, VerdictWord};
+use autotune_analysis::{Analysis, ConfigAnalysis, VerdictWord};
 use autotune_model::{
     ConfigId, Configuration, ConnectionPolicy, CpuPlacement, DecisionKind, Endpoint, ErrorCode,
     History, HostFacts, LoadShape, Metric, Objective, Over, ParamName, Profile, Stage, TrialRecord,
@@ -282,13 +282,7 @@ impl<'a> Study<'a> {
 
     /// The trials of the comparison, the attempt of each that counts.
     pub(crate) fn measure_trials(&self) -> impl Iterator<Item = &'a TrialRecord> {
-        self.counting(Stage::Measure)
-    }
-
-    /// The trials of a stage, the attempt of each that counts.
-    pub(crate) fn counting(&self, stage: Stage) -> impl Iterator<Item = &'a TrialRecord> {
-        let counting = Disturbance::of(self.history).counting(self.history, stage);
-        counting.into_iter()
+        self.history.counting(Stage::Measure)
     }
 }
 

@@ -94,7 +94,7 @@ pub(crate) fn still_compared(
     history: &History,
     block: u32,
 ) -> Vec<Configuration> {
-    let counting = Disturbance::of(history).counting(history, Stage::Measure);
+    let counting: Vec<&TrialRecord> = history.counting(Stage::Measure).collect();
     let is_out = |id: ConfigId| {
         let earlier = || {
             counting.iter().filter(move |trial| {

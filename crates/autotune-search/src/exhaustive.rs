@@ -15,7 +15,7 @@
 use std::time::Duration;
 
 use autotune_analysis::compare::{FIRST_LOOK, Moment, alpha, blocks, is_look};
-use autotune_analysis::{Analysis, Disturbance, VerdictWord};
+use autotune_analysis::{Analysis, VerdictWord};
 use autotune_model::{
     ConfigId, Configuration, DecisionKind, History, Outcome, Stage, StopReason, TrialRecord,
     TrialSpec,
@@ -132,7 +132,7 @@ impl Exhaustive {
 
     /// Control, length and what the budget can resolve.
     fn decide(&self, history: &History) -> DecisionKind {
-        let trials = Disturbance::of(history).counting(history, Stage::Preflight);
+        let trials: Vec<&TrialRecord> = history.counting(Stage::Preflight).collect();
         let overhead = length::overhead(trials.iter().copied());
         let per_second = length::per_second(&self.plan.load, trials.iter().copied());
         let left = self.plan.budget.saturating_sub(history.time_spent());
@@ -219,7 +219,7 @@ impl Exhaustive {
         let Some(decided) = decided(history) else {
             return Vec::new();
         };
-        let trials = Disturbance::of(history).counting(history, Stage::Preflight);
+        let trials: Vec<&TrialRecord> = history.counting(Stage::Preflight).collect();
         let mut warnings = Vec::new();
         let overloaded = |trial: &&TrialRecord| matches!(trial.outcome, Outcome::Overloaded { .. });
         if !trials.is_empty() && trials.iter().all(overloaded) {
@@ -233,12 +233,13 @@ impl Exhaustive {
             warnings.push(Warning::AllIdle { busy_pct });
         }
         let per_second = length::per_second(&self.plan.load, trials.iter().copied());
+        // All attempts took their time, also those that do not count.
+        let all = history.trials.iter();
+        let preflight = all.filter(|trial| trial.spec.key.stage == Stage::Preflight);
+        let spent = preflight.map(|trial| trial.span.length()).sum();
         let room = Room {
             configurations: self.plan.configurations.len(),
-            left: self
-                .plan
-                .budget
-                .saturating_sub(trials.iter().map(|t| t.span.length()).sum()),
+            left: self.plan.budget.saturating_sub(spent),
             overhead: length::overhead(trials.iter().copied()),
             per_second,
         };

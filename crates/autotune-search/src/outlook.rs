@@ -25,8 +25,8 @@ pub struct Outlook {
     pub preflight_trials: u32,
     /// How long the pre-flight takes in all.
     pub preflight: Duration,
-    /// How long requests are sent in a trial of the comparison; the longest that
-    /// it can be where the rate is only seen in the pre-flight.
+    /// How long requests are sent in a trial of the comparison; a guess where the
+    /// rate is only seen in the pre-flight.
     pub length: Duration,
     /// The part of it that does not count.
     pub warm_up: Duration,
@@ -69,7 +69,8 @@ pub(crate) fn outlook(plan: &Plan, probes: u32, known: Known) -> Outlook {
         configurations: plan.configurations.len(),
         left,
         overhead,
-        // The slowest rate that can be gives the longest trial.
+        // Without a rate the usual limit is taken; requests that are rare make
+        // trials longer than that, where the budget allows.
         per_second: per_second.unwrap_or(0.0),
     };
     let decided = length::comparison(plan, room);
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_nobody_knows_yet_gives_the_longest_trial() {
+    fn a_rate_that_nobody_knows_yet_gives_the_longest_usual_trial() {
         let users = Users {
             count: 5,
             think: Duration::ZERO,

@@ -2,12 +2,18 @@
 
 use std::fmt;
 
-use autotune_model::{Endpoint, EndpointName, Expect, Method, Unfilled};
+use autotune_model::{Endpoint, EndpointName, Expect, Method, Secret, Unfilled};
 
 use crate::http::{Answer, HttpError};
 use crate::redact::Redactor;
 
 const EXCERPT_CHARS: usize = 300;
+/// So much of a body is searched for secrets before an excerpt is made of it: a
+/// body can have 16 MiB, and a thousand sessions have some ten thousand secrets.
+const KEPT_BYTES: usize = 256 << 10;
+/// A secret at the end of what is kept is not whole, and stays. This much before
+/// the end is never shown, and no secret is that long.
+const END_BYTES: usize = 16 << 10;
 /// Words in a redirect's target that tell of a login page.
 const LOGIN_WORDS: [&str; 8] = [
     "login", "log-in", "log_in", "signin", "sign-in", "sign_in", "sso", "oauth",
@@ -23,18 +29,66 @@ pub struct CheckFailure {
     pub path: String,
     /// What is wrong.
     pub problem: Problem,
-    /// The beginning of the body, on one line; empty where none came.
+    /// The beginning of the body, on one line; empty where none came, and until
+    /// secrets are taken out of it by [`CheckFailure::clean`].
     pub excerpt: String,
     /// Why no answer came.
     #[source]
     pub source: Option<HttpError>,
+    /// What came.
+    pub(crate) body: Option<Body>,
+}
+
+/// A body, of which an excerpt can be made once it is free of secrets: whatever
+/// is cut out of it before may begin or end within one of them.
+#[derive(Debug)]
+pub(crate) struct Body {
+    text: Secret<String>,
+    is_whole: bool,
+}
+
+impl Body {
+    /// What came with this answer.
+    pub(crate) fn of(answer: &Answer) -> Self {
+        let kept = &answer.body[..answer.body.len().min(KEPT_BYTES)];
+        Self {
+            text: Secret::new(String::from_utf8_lossy(kept).into_owned()),
+            is_whole: kept.len() == answer.body.len(),
+        }
+    }
+
+    /// Takes secrets out of it.
+    fn clean(&mut self, redactor: &Redactor) {
+        self.text = Secret::new(redactor.clean(self.text.expose()));
+    }
+
+    /// Its beginning, on one line.
+    fn excerpt(&self, redactor: &Redactor) -> String {
+        let words: Vec<&str> = self.text.expose().split_whitespace().collect();
+        // A secret with a space in it may have been broken over two lines.
+        let mut line = redactor.clean(&words.join(" "));
+        if !self.is_whole {
+            let end = line.len().saturating_sub(END_BYTES);
+            let end = line.floor_char_boundary(end);
+            line.truncate(end);
+        }
+        match line.char_indices().nth(EXCERPT_CHARS) {
+            Some((end, _)) => format!("{}…", &line[..end]),
+            None => line,
+        }
+    }
 }
 
 /// What was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whom {
     /// An endpoint.
-    Endpoint(EndpointName),
+    Endpoint {
+        /// Which.
+        name: EndpointName,
+        /// In whose session, counted from 1, where there are several.
+        session: Option<usize>,
+    },
     /// A step of the login.
     Step {
         /// Counted from 1.
@@ -49,7 +103,11 @@ pub enum Whom {
 impl Whom {
     fn with(&self, path: &str) -> String {
         match self {
-            Self::Endpoint(name) => format!("endpoint `{name}` ({path})"),
+            Self::Endpoint { name, session } => {
+                let session = session.map(|session| format!(" in session {session}"));
+                let session = session.unwrap_or_default();
+                format!("endpoint `{name}`{session} ({path})")
+            }
             Self::Step {
                 number,
                 session,
@@ -148,17 +206,17 @@ impl fmt::Display for Problem {
 impl CheckFailure {
     /// Judges what came back from an endpoint; `None` when it is good.
     pub fn judge(endpoint: &Endpoint, result: Result<Answer, HttpError>) -> Option<Self> {
-        let (problem, excerpt, source) = match result {
+        let (problem, body, source) = match result {
             Ok(answer) => {
                 let problem = Problem::of(&endpoint.expect, &answer)?;
-                (problem, answer.excerpt(), None)
+                (problem, Some(Body::of(&answer)), None)
             }
-            Err(error) => (Problem::NoAnswer, String::new(), Some(error)),
+            Err(error) => (Problem::NoAnswer, None, Some(error)),
         };
         Some(Self {
             problem,
-            excerpt,
             source,
+            body,
             ..Self::unfilled(endpoint, Unfilled::NotTaken)
         })
     }
@@ -166,17 +224,31 @@ impl CheckFailure {
     /// An endpoint that cannot be asked.
     pub fn unfilled(endpoint: &Endpoint, why: Unfilled) -> Self {
         Self {
-            whom: Whom::Endpoint(endpoint.name.clone()),
+            whom: Whom::Endpoint {
+                name: endpoint.name.clone(),
+                session: None,
+            },
             path: endpoint.path.to_string(),
             problem: Problem::Unfilled(why),
             excerpt: String::new(),
             source: None,
+            body: None,
         }
     }
 
-    /// Takes secrets out of what the server said.
+    /// Tells in whose session the endpoint was asked; sessions are counted from 0.
+    pub fn in_session(&mut self, number: usize) {
+        if let Whom::Endpoint { session, .. } = &mut self.whom {
+            *session = Some(number + 1);
+        }
+    }
+
+    /// Takes secrets out of what the server said, and shows the beginning of it.
     pub fn clean(&mut self, redactor: &Redactor) {
-        self.excerpt = redactor.clean(&self.excerpt);
+        if let Some(body) = &mut self.body {
+            body.clean(redactor);
+            self.excerpt = body.excerpt(redactor);
+        }
         if let Problem::Redirect { location, .. } = &mut self.problem {
             *location = redactor.clean(location);
         }
@@ -215,13 +287,6 @@ impl Problem {
     }
 }
 
-impl Answer {
-    /// The beginning of the body, on one line.
-    pub(crate) fn excerpt(&self) -> String {
-        excerpt(&self.body)
-    }
-}
-
 /// For people.
 fn size(expect: &Expect) -> String {
     match (expect.min_bytes, expect.max_bytes) {
@@ -237,20 +302,9 @@ fn is_login(location: &str) -> bool {
     LOGIN_WORDS.iter().any(|word| location.contains(word))
 }
 
-fn excerpt(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(8 * EXCERPT_CHARS)]).into_owned();
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let line = words.join(" ");
-    match line.char_indices().nth(EXCERPT_CHARS) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use autotune_model::Secret;
 
     fn check(status: u16, location: Option<&str>, body: &str) -> Option<String> {
         let endpoint = Endpoint {
@@ -308,12 +362,71 @@ mod tests {
         );
     }
 
+    /// A failure of an endpoint that answered with this body.
+    fn failure(body: &str) -> CheckFailure {
+        let answer = Answer {
+            status: 500,
+            headers: Vec::new(),
+            body: body.into(),
+        };
+        CheckFailure::judge(&Endpoint::get("a", "/a"), Ok(answer)).expect("500 is no good answer")
+    }
+
+    fn excerpt(body: &str, secrets: &[&str]) -> String {
+        let mut failure = failure(body);
+        failure.clean(&Redactor::new(secrets.iter().copied()));
+        failure.excerpt
+    }
+
     #[test]
     fn the_excerpt_is_one_short_line() {
         assert_eq!(
-            excerpt(b"<h1>\n  Not   Found\r\n</h1>"),
+            excerpt("<h1>\n  Not   Found\r\n</h1>", &[]),
             "<h1> Not Found </h1>"
         );
-        assert_eq!(excerpt("ä".repeat(400).as_bytes()).chars().count(), 301);
+        assert_eq!(excerpt(&"ä".repeat(400), &[]).chars().count(), 301);
+    }
+
+    #[test]
+    fn a_secret_at_the_edge_of_the_excerpt_is_not_cut_but_hidden() {
+        for before in 280..=300 {
+            let body = format!("{}hunter2 and more", "x".repeat(before));
+            let shown = excerpt(&body, &["hunter2"]);
+            assert!(!shown.contains('h'), "{before}: {shown}");
+        }
+        // At the edge of what is kept of a long body, which is short on one line.
+        let end = "x".repeat(KEPT_BYTES - 3);
+        for body in [
+            format!("{}hunter2", " ".repeat(KEPT_BYTES - 3)),
+            format!("a b{}hunter2", " ".repeat(KEPT_BYTES - 6)),
+            format!("{end}hunter2"),
+        ] {
+            assert!(!excerpt(&body, &["hunter2"]).contains('h'));
+        }
+    }
+
+    #[test]
+    fn a_secret_with_spaces_is_hidden_however_they_are_shown() {
+        let secrets = ["p  ss w\nrd", "one two"];
+        let shown = excerpt("is p  ss w\nrd, is one\n  two", &secrets);
+        assert_eq!(shown, "is (secret), is (secret)");
+    }
+
+    #[test]
+    fn what_came_is_not_shown_before_it_is_clean_or_later_again() {
+        let mut failure = failure("hunter2");
+        assert_eq!(failure.excerpt, "");
+        assert!(!format!("{failure:?}").contains("hunter2"));
+        failure.clean(&Redactor::new(["hunter2"]));
+        failure.clean(&Redactor::new([]));
+        assert_eq!(failure.excerpt, "(secret)");
+    }
+
+    #[test]
+    fn a_failure_names_the_session() {
+        let mut failure = failure("");
+        failure.in_session(2);
+        let said = "endpoint `a` in session 3 (/a) answered 500, expected 200";
+        assert_eq!(failure.to_string(), said);
     }
 }

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use autotune_model::text::USER_AGENT;
 use autotune_model::{Asked, Filling, Method, Request, Secret, Unfilled};
 use reqwest::RequestBuilder;
 use reqwest::redirect::Policy;
@@ -129,7 +130,7 @@ impl Http {
             .no_proxy()
             .redirect(Policy::none())
             .pool_max_idle_per_host(0)
-            .user_agent(concat!("autotune/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .build()
             .map_err(HttpError::Client)?;
         Ok(Self { client })
@@ -151,8 +152,12 @@ impl Http {
         for (name, value) in &asked.headers {
             request = request.header(name, value);
         }
-        if let Some(body) = &asked.body {
-            request = request.body(body.clone());
+        // A body brings its length; without one the load says 0 where the method
+        // may have a body (RFC 9110, 8.6), so it is said here, too.
+        match &asked.body {
+            Some(body) if !body.is_empty() => request = request.body(body.clone()),
+            _ if asked.method.takes_body() => request = request.header("Content-Length", "0"),
+            _ => {}
         }
         let answer = ask(request.timeout(timeout)).await;
         answer.map_err(|source| HttpError::NoAnswer {
@@ -236,6 +241,7 @@ fn method(method: Method) -> reqwest::Method {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use autotune_model::text::Row;
     use autotune_model::{Endpoint, LoginSession, Text};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
@@ -283,7 +289,7 @@ mod tests {
         let filling = Filling {
             session: &LoginSession::default(),
             data: &[],
-            row: 0,
+            row: Row::Question(0),
         };
         Question::of(endpoint.asked(), &filling).expect("nothing to fill")
     }
@@ -333,14 +339,15 @@ mod tests {
         assert!(matches!(readiness, Readiness::NoAnswer { last: Some(_) }));
     }
 
-    #[tokio::test]
-    async fn an_endpoint_is_asked_as_the_load_asks_it() {
+    /// The request to this endpoint, which ends so, in lower case, and to whom it
+    /// was sent.
+    async fn sent(endpoint: &Endpoint, end: &'static [u8]) -> (String, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let task = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.expect("a client");
             let mut seen = Vec::new();
-            while !seen.ends_with(b"a=1") {
+            while !seen.ends_with(end) {
                 let read = stream.read_buf(&mut seen).await.expect("a request");
                 assert_ne!(read, 0, "{}", String::from_utf8_lossy(&seen));
             }
@@ -348,6 +355,14 @@ mod tests {
             stream.write_all(answer).await.expect("written");
             String::from_utf8(seen).expect("text").to_ascii_lowercase()
         });
+        let http = Http::new().expect("a client");
+        let answer = http.ask(address, &of(endpoint), LIMIT).await;
+        assert_eq!(answer.expect("an answer").status, 201);
+        (task.await.expect("asked once"), address)
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_is_asked_as_the_load_asks_it() {
         let text = |text: &str| Text::from(text);
         let endpoint = Endpoint {
             method: Method::Post,
@@ -361,10 +376,7 @@ mod tests {
             body: Some(text("a=1")),
             ..Endpoint::get("buy", "/x")
         };
-        let http = Http::new().expect("a client");
-        let answer = http.ask(address, &of(&endpoint), LIMIT).await;
-        assert_eq!(answer.expect("an answer").status, 201);
-        let seen = task.await.expect("asked once");
+        let (seen, _) = sent(&endpoint, b"a=1").await;
         assert!(seen.starts_with("post /x http/1.1\r\n"), "{seen}");
         for line in [
             "content-type: application/x-www-form-urlencoded",
@@ -372,6 +384,29 @@ mod tests {
             "content-length: 3",
         ] {
             assert!(seen.contains(&format!("\r\n{line}\r\n")), "{seen}");
+        }
+    }
+
+    /// The same lines are expected of the load, in `request` of its crate: an app
+    /// may bind a session to them.
+    #[tokio::test]
+    async fn what_the_grid_file_does_not_say_is_said_as_in_the_load() {
+        for method in Method::ALL {
+            let endpoint = Endpoint {
+                method,
+                ..Endpoint::get("a", "/a")
+            };
+            let (seen, address) = sent(&endpoint, b"\r\n\r\n").await;
+            let mut lines: Vec<&str> = seen.trim_end().split("\r\n").collect();
+            let first = format!("{method} /a HTTP/1.1").to_ascii_lowercase();
+            assert_eq!(lines.remove(0), first);
+            lines.sort_unstable();
+            let host = format!("host: {address}");
+            let mut expected = vec!["accept: */*", host.as_str(), "user-agent: autotune"];
+            if method.takes_body() {
+                expected.insert(1, "content-length: 0");
+            }
+            assert_eq!(lines, expected, "{method}");
         }
     }
 }

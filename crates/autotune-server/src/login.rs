@@ -4,11 +4,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
+use autotune_model::text::Row;
 use autotune_model::{
     DataTable, EnvValue, Filling, Hole, Login, LoginSession, LoginStep, Secret, encodings,
 };
 
-use crate::check::{CheckFailure, Problem, Whom};
+use crate::check::{Body, CheckFailure, Problem, Whom};
 use crate::cookies;
 use crate::extract::{extract, place};
 use crate::http::{Answer, Http, Question};
@@ -58,7 +59,7 @@ impl Http {
             let filling = Filling {
                 session: &session,
                 data,
-                row: number,
+                row: Row::Question(number),
             };
             let result = match Question::of(step.asked(), &filling) {
                 Ok(question) => Ok(self.ask(address, &question, timeout).await),
@@ -73,16 +74,17 @@ impl Http {
                     }
                     take_values(step, answer, &mut session)
                 }
-                Err(problem) => Some((problem, String::new(), None)),
+                Err(problem) => Some((problem, None, None)),
             };
             secrets.extend(plan.secrets_of(&session));
-            if let Some((problem, excerpt, source)) = failure {
+            if let Some((problem, body, source)) = failure {
                 let mut failure = CheckFailure {
                     whom,
                     path: step.path.to_string(),
                     problem,
-                    excerpt,
+                    excerpt: String::new(),
                     source,
+                    body,
                 };
                 let known = secrets.iter().map(|secret| secret.expose().as_str());
                 failure.clean(&Redactor::new(known));
@@ -173,8 +175,8 @@ fn take_cookies(session: &mut LoginSession, answer: &Answer, now_s: i64) {
     }
 }
 
-/// What is wrong, the beginning of the body, and why no answer came.
-type Fault = (Problem, String, Option<crate::http::HttpError>);
+/// What is wrong, the body, and why no answer came.
+type Fault = (Problem, Option<Body>, Option<crate::http::HttpError>);
 
 /// Takes the values of this step in, if the answer is good and has them.
 fn take_values(
@@ -184,10 +186,10 @@ fn take_values(
 ) -> Option<Fault> {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(error) => return Some((Problem::NoAnswer, String::new(), Some(error))),
+        Err(error) => return Some((Problem::NoAnswer, None, Some(error))),
     };
     if let Some(problem) = Problem::of(&step.expect, &answer) {
-        return Some((problem, answer.excerpt(), None));
+        return Some((problem, Some(Body::of(&answer)), None));
     }
     for (name, extractor) in &step.extract {
         match extract(extractor, &answer, &session.cookies) {
@@ -200,7 +202,7 @@ fn take_values(
                     name: name.clone(),
                     place: place(extractor),
                 };
-                return Some((problem, answer.excerpt(), None));
+                return Some((problem, Some(Body::of(&answer)), None));
             }
         }
     }

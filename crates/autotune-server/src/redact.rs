@@ -21,7 +21,8 @@ impl Redactor {
             all.extend(url_password(secret));
         }
         all.retain(|secret| !secret.trim().is_empty());
-        all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        // Equal ones stand side by side, or some would stay.
+        all.sort_unstable_by_key(|secret| (std::cmp::Reverse(secret.len()), *secret));
         all.dedup();
         Self {
             secrets: all
@@ -70,6 +71,12 @@ mod tests {
         check(&["ab", "abc"], "abc ab", "(secret) (secret)");
         check(&["", " "], "a b", "a b");
         check(&[], "nothing", "nothing");
+    }
+
+    #[test]
+    fn each_secret_is_known_once() {
+        let known = Redactor::new(["abc", "xyz", "abc", "long", "xyz"]);
+        assert_eq!(known.secrets.len(), 3);
     }
 
     #[test]

@@ -14,9 +14,10 @@ use crate::event::Event;
 use crate::hopeless::{Watch, hopeless};
 use crate::run_trial::{Fault, RunTrial};
 
-/// A lease outlasts its trial by this. Every trial is claimed anew just before it
-/// runs, so that no lease needs to be prolonged.
-const LEASE_MARGIN: Duration = Duration::from_secs(600);
+/// A lease outlasts its trial by this: ten minutes for each of the two keys whose
+/// commands run around it, and ten for start, login and stop. Every trial is
+/// claimed anew just before it runs, so that no lease needs to be prolonged.
+const LEASE_MARGIN: Duration = Duration::from_secs(1_800);
 /// How long to wait at most before looking again at what another machine holds.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
@@ -262,7 +263,7 @@ impl Sweep<'_> {
         now_wall_ns: i64,
         on_event: &mut dyn FnMut(Event<'_>),
     ) -> Result<(), StoreError> {
-        let measured = history.last_attempts(Stage::Measure);
+        let measured = history.counting(Stage::Measure);
         let Some(block) = measured.map(|trial| trial.spec.key.block).max() else {
             return Ok(());
         };

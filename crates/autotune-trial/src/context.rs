@@ -45,6 +45,15 @@ pub struct TrialContext {
     pub check_limit: Duration,
 }
 
+impl TrialContext {
+    /// What must reach neither store, log nor report, as far as the grid file
+    /// gives it; the values of a server's environment are beside it.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        let of_endpoints = self.endpoints.iter().flat_map(Endpoint::secrets);
+        of_endpoints.chain(self.login.iter().flat_map(Login::secrets))
+    }
+}
+
 /// What happens while trials are prepared and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrialEvent {

@@ -4,9 +4,9 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use autotune_model::Endpoint;
 use autotune_process::ProcessError;
-use autotune_server::Command;
+use autotune_server::{Command, Redactor};
+use tokio::time::Instant;
 
 use crate::error::TrialError;
 use crate::folder::TrialFolder;
@@ -14,7 +14,9 @@ use crate::logs;
 use crate::prepare::{Prepared, Question, Trials, end};
 use crate::session::stopped;
 
-/// A database that is restored is no package that is compiled.
+/// For all commands of a key together. A database that is restored is no package
+/// that is compiled; and a trial, its commands included, must end before others
+/// may take it for lost.
 const HOOK_LIMIT: Duration = Duration::from_secs(600);
 
 /// The commands of one key, with all holes filled.
@@ -26,7 +28,8 @@ pub(crate) struct Hooks {
 }
 
 impl Trials {
-    /// Runs these commands. The first one that fails ends it.
+    /// Runs these commands. The first one that fails ends it; what it printed is
+    /// told without the redactor's secrets.
     ///
     /// # Errors
     /// [`TrialError::Hook`] for one that fails or takes too long,
@@ -35,9 +38,10 @@ impl Trials {
     pub(crate) async fn run_hooks(
         &self,
         prepared: &Prepared,
-        (hooks, folder): (&Hooks, &TrialFolder),
+        (hooks, (folder, redactor)): (&Hooks, (&TrialFolder, &Redactor)),
         stop: &AtomicBool,
     ) -> Result<(), TrialError> {
+        let deadline = Instant::now() + HOOK_LIMIT;
         for command in &hooks.commands {
             let question = Question {
                 command,
@@ -45,10 +49,11 @@ impl Trials {
                 log: &folder.hook_log(),
                 cpus: None,
             };
+            let left = deadline.saturating_duration_since(Instant::now());
             let finished = tokio::select! {
                 biased;
                 () = stopped(stop) => return Err(TrialError::Interrupted),
-                finished = self.run_tool(&question, HOOK_LIMIT) => finished,
+                finished = self.run_tool(&question, left) => finished,
             };
             let (end, output) = match finished {
                 Ok((finished, _)) if finished.is_success() => continue,
@@ -58,8 +63,6 @@ impl Trials {
                 }
                 Err(error) => return Err(error),
             };
-            let secrets = self.context.endpoints.iter().flat_map(Endpoint::secrets);
-            let redactor = command.redactor.with(secrets);
             return Err(TrialError::Hook {
                 variant: prepared.variant.name.clone(),
                 key: hooks.key,

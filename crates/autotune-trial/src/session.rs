@@ -8,9 +8,7 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use autotune_model::{
-    Bytes, Configuration, DataTable, Endpoint, Login, LoginSession, Peer, ServerSample,
-};
+use autotune_model::{Bytes, Configuration, DataTable, Endpoint, LoginSession, Peer, ServerSample};
 use autotune_process::{
     ExitStatus, Launch, ProcessError, ProcessEvent, StopReport, Supervised, clock,
 };
@@ -148,6 +146,8 @@ pub(crate) struct Started {
 pub(crate) struct Closed {
     /// `None` where the supervisor was lost.
     pub(crate) report: Option<StopReport>,
+    /// How long `after_trial` took.
+    pub(crate) hooks_took: Duration,
     /// The log, without secrets.
     pub(crate) log: String,
     /// The part of it from the beginning of the load on; empty without one.
@@ -183,8 +183,10 @@ impl<'a> Session<'a> {
         };
         let before = hooks("before_trial", &prepared.variant.before_trial)?;
         let after = hooks("after_trial", &prepared.variant.after_trial)?;
+        let redactor = command.redactor.with(trials.context.secrets());
+        let around = (&folder, &redactor);
         let began = Instant::now();
-        trials.run_hooks(prepared, (&before, &folder), stop).await?;
+        trials.run_hooks(prepared, (&before, around), stop).await?;
         let hooks_took = began.elapsed();
         let launch = Launch {
             argv: command.argv,
@@ -197,14 +199,11 @@ impl<'a> Session<'a> {
             sample_every: Some(SAMPLE_EVERY),
             origin_monotonic_ns: origin_ns,
         };
-        let endpoints = trials.context.endpoints.iter().flat_map(Endpoint::secrets);
-        let login = trials.context.login.iter().flat_map(Login::secrets);
-        let secrets = endpoints.chain(login);
         let launched = Instant::now();
         let supervised = match Supervised::launch(&launch).await {
             Ok(supervised) => supervised,
             Err(fault @ ProcessError::Launch { .. }) => {
-                trials.run_hooks(prepared, (&after, &folder), stop).await?;
+                trials.run_hooks(prepared, (&after, around), stop).await?;
                 return Ok(Err(fault));
             }
             Err(error) => return Err(error.into()),
@@ -216,7 +215,7 @@ impl<'a> Session<'a> {
             hooks_took,
             supervised,
             folder,
-            redactor: command.redactor.with(secrets),
+            redactor,
             address,
             origin_ns,
             launched,
@@ -248,6 +247,7 @@ impl<'a> Session<'a> {
                 self.sample(stop).await?;
             }
         }
+        self.ask_other_sessions(asking, times, stop).await?;
         let (rule, workers) = self.settle(asking.workers, stop).await?;
         Ok(Started {
             boot,
@@ -410,13 +410,16 @@ impl<'a> Session<'a> {
         };
         let mut samples = std::mem::take(&mut self.samples);
         samples.sort_by_key(|sample| sample.at_ns);
-        let after = (&self.after, &self.folder);
+        let after = (&self.after, (&self.folder, &self.redactor));
+        let began = Instant::now();
         match self.trials.run_hooks(self.prepared, after, stop).await {
             Ok(()) | Err(TrialError::Interrupted) => {}
             Err(error) => return Err(error),
         }
+        let hooks_took = began.elapsed();
         Ok(Closed {
             report,
+            hooks_took,
             log: self.log(),
             load_log: self.load_log(),
             port_free: becomes_free(self.address).await,

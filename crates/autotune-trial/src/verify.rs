@@ -117,6 +117,9 @@ impl Trials {
             Err(_) => grace.min(SHORT_GRACE),
         };
         let closed = session.close(grace, stop).await;
+        if let Ok(closed) = &closed {
+            *until += closed.hooks_took;
+        }
         let (started, closed) = match (started, closed) {
             (Err(error), Err(_)) => return Err(error),
             (started, closed) => (started, closed?),

@@ -131,12 +131,9 @@ fn feed_variant(feed: &mut Feed, variant: &ServerVariant) {
         ("before_trial", &variant.before_trial),
         ("after_trial", &variant.after_trial),
     ] {
-        // Without any, a study is the one that it was before these keys existed.
-        if !commands.is_empty() {
-            feed.text(key);
-            for words in commands {
-                feed.texts(words.iter().map(String::as_str));
-            }
+        feed.text(key);
+        for words in commands {
+            feed.texts(words.iter().map(String::as_str));
         }
     }
 }

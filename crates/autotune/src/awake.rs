@@ -28,6 +28,13 @@ pub(crate) struct Awake {
     _bound: Option<File>,
 }
 
+/// Why the CPUs cannot be kept awake, and what a person can do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) why: String,
+    pub(crate) remedy: &'static str,
+}
+
 #[derive(Debug)]
 enum State {
     /// No idle states while this is held.
@@ -74,9 +81,12 @@ impl Awake {
     }
 
     /// Why the CPUs cannot be kept awake although that is asked for.
-    pub(crate) fn refusal(&self) -> Option<String> {
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
         match &self.state {
-            State::Refused(error) => Some(format!("{LATENCY_BOUND}: {error}")),
+            State::Refused(error) => Some(Refusal {
+                why: format!("{LATENCY_BOUND}: {error}"),
+                remedy: remedy(error),
+            }),
             State::Held | State::NotAsked | State::NoDriver => None,
         }
     }
@@ -103,8 +113,22 @@ impl Awake {
                     "note: CPU idle states cannot be held off ({LATENCY_BOUND}: {error}); \
                      launches will differ more from each other"
                 ));
-                say("hint: run it as root, or give your user write access to that file");
+                say(&format!("hint: {}", remedy(error)));
             }
+        }
+    }
+}
+
+/// A container has no such file unless it is given one; then root helps nothing.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            "start the container with `--device /dev/cpu_dma_latency`; where there is no such \
+             file outside either, say keep_awake = false under [host]"
+        }
+        _ => {
+            "run autotune as root, or give your user write access to that file; to measure \
+             without, say keep_awake = false under [host]"
         }
     }
 }
@@ -145,7 +169,13 @@ mod tests {
         assert!(fact.contains("no idle driver"), "{fact}");
         let without_file = machine("acpi_idle\n");
         std::fs::remove_file(without_file.path().join("bound")).unwrap();
-        let fact = hold(true, without_file.path()).fact();
+        let refused = hold(true, without_file.path());
+        let fact = refused.fact();
         assert!(fact.contains("No such file"), "{fact}");
+        let refusal = refused.refusal().unwrap();
+        assert!(refusal.why.contains("No such file"), "{refusal:?}");
+        assert!(refusal.remedy.contains("--device"), "{refusal:?}");
+        let denied = remedy(&io::ErrorKind::PermissionDenied.into());
+        assert!(denied.contains("as root"), "{denied}");
     }
 }

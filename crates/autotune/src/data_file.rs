@@ -27,6 +27,7 @@ fn read(source: &DataSource) -> Result<DataTable, GridFault> {
         .from_path(&source.file)
         .map_err(|error| broken(&error))?;
     let texts = |record: &StringRecord| record.iter().map(str::to_owned).collect::<Vec<_>>();
+    let line = |record: &StringRecord| record.position().map(csv::Position::line);
     let columns = texts(reader.headers().map_err(|error| broken(&error))?);
     for (place, column) in columns.iter().enumerate() {
         if columns[..place].contains(column) {
@@ -34,10 +35,15 @@ fn read(source: &DataSource) -> Result<DataTable, GridFault> {
             return Err(wrong(source, Some(1), &what));
         }
     }
-    let rows = reader.records().map(|row| row.map(|row| texts(&row)));
-    let rows = rows
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| broken(&error))?;
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| broken(&error))?;
+        let mut values = columns.iter().zip(&record);
+        if let Some((column, _)) = values.find(|(_, value)| is_spaced(value)) {
+            return Err(spaced(source, line(&record), column));
+        }
+        rows.push(texts(&record));
+    }
     if rows.is_empty() {
         let what = "there is no row: the first line names the columns, values follow";
         return Err(wrong(source, None, what));
@@ -47,6 +53,22 @@ fn read(source: &DataSource) -> Result<DataTable, GridFault> {
         columns,
         rows,
     })
+}
+
+/// Whether it begins or ends with a space.
+fn is_spaced(value: &str) -> bool {
+    value.trim_matches([' ', '\t']) != value
+}
+
+/// A space behind a comma is seldom meant, and a login fails of it without a
+/// word. In quotes it may be meant, but nobody sees it in a message or a log.
+fn spaced(source: &DataSource, line: Option<u64>, column: &str) -> GridFault {
+    let what = format!("the value of `{column}` begins or ends with a space");
+    let hint = "take it away, within quotes too; a space that is meant can stand around the hole";
+    GridFault {
+        hint: Some(hint.to_owned()),
+        ..wrong(source, line, &what)
+    }
 }
 
 fn unreadable(source: &DataSource, error: &csv::Error) -> GridFault {
@@ -112,10 +134,10 @@ mod tests {
 
     #[test]
     fn the_first_line_names_the_columns() {
-        let text = "\u{feff}user, pass\r\nann,\" a,\"\"b\"\nbob,\n";
+        let text = "\u{feff}user, pass\r\nann,\"a ,\"\"b\"\nbob,\n";
         let table = read_text(text.as_bytes()).unwrap();
         assert_eq!(table.columns, ["user", "pass"]);
-        assert_eq!(table.rows, [["ann", " a,\"b"], ["bob", ""]]);
+        assert_eq!(table.rows, [["ann", "a ,\"b"], ["bob", ""]]);
     }
 
     #[test]
@@ -133,6 +155,11 @@ mod tests {
         );
         check(b"a,b,a\n1,2,3\n", ", line 1: the column `a` is named twice");
         check(b"a\n\xff\n", ", line 2: the text is not UTF-8");
+        for row in ["ann, x", "ann,x ", "ann,\t", "ann,\" x\"", "ann, \"x\""] {
+            let text = format!("user,pass\nbob,y z\n{row}\n");
+            let spaced = ", line 3: the value of `pass` begins or ends with a space";
+            check(text.as_bytes(), spaced);
+        }
         let absent = DataSource {
             name: "x".to_owned(),
             file: "/nowhere/x.csv".into(),

@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 
-use autotune_model::{DecisionKind, Endpoint, EnvValue, History, StopReason};
+use autotune_model::{DecisionKind, Endpoint, EnvValue, History, Login, StopReason};
 use autotune_report::Ending;
 use autotune_server::Redactor;
 use autotune_store::{LastEnd, RunEnd};
@@ -128,7 +128,9 @@ fn redactor(grid: &Grid) -> Redactor {
         })
         .collect();
     let of_endpoints = grid.file.endpoints.iter().flat_map(Endpoint::secrets);
-    Redactor::new(of_env.iter().map(String::as_str).chain(of_endpoints))
+    let of_login = grid.file.login.iter().flat_map(Login::secrets);
+    let all = of_env.iter().map(String::as_str).chain(of_endpoints);
+    Redactor::new(all.chain(of_login))
 }
 
 #[cfg(test)]
@@ -203,6 +205,10 @@ command = "serve --port {{ port }} --n {{ n }}"
 env = { TOKEN = { from_env = "PATH", secret = true } }
 [grid]
 n = [1]
+[login]
+values = { key = { from_env = "CARGO_MANIFEST_DIR", secret = true } }
+[[login.step]]
+path = "/login?key={{ key }}"
 [[endpoint]]
 name = "home"
 path = "/"
@@ -214,15 +220,16 @@ time = "1h"
         let path = std::path::Path::new("grid.toml");
         let grid = crate::grid_file::from_text(path, text, 1).unwrap();
         let secret = std::env::var("PATH").unwrap();
+        let key = std::env::var("CARGO_MANIFEST_DIR").unwrap();
         let fault = || Fault {
             code: ErrorCode::Process,
             message: format!("cannot run {secret}"),
-            source: Some(format!("no file {secret}").into()),
+            source: Some(format!("no file {secret} for {key}").into()),
         };
         let Ending::Stopped { fault: kept, .. } = of(&Ended::Stopped(fault()), &grid) else {
             panic!("it was stopped");
         };
-        assert_eq!(kept, "cannot run (secret): no file (secret)");
+        assert_eq!(kept, "cannot run (secret): no file (secret) for (secret)");
         let shown = without_secrets(fault(), &grid);
         assert_eq!(told(&shown), kept);
     }

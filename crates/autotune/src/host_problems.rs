@@ -3,8 +3,9 @@
 
 use std::fmt;
 
-use autotune_model::{Bytes, CpuPlacement};
+use autotune_model::{Bytes, CpuPlacement, CpuSet};
 
+use crate::awake::Refusal;
 use crate::host_state::{HostState, Memory};
 use crate::placement::ENOUGH;
 
@@ -14,7 +15,8 @@ const OTHERS_CPUS: f64 = 0.1;
 const STOLEN_CPUS: f64 = 0.01;
 /// A machine that was half busy for the last minute is at work on something.
 const LOAD_PER_CPU: f64 = 0.5;
-/// With less than a tenth of the memory available the kernel goes on swapping.
+/// With less than a tenth of the memory available the kernel swaps; where it
+/// cannot, it soon ends a process.
 const AVAILABLE_PART: u64 = 10;
 /// Below that, pages that were swapped out once and never wanted again.
 const SWAPPED: Bytes = Bytes::new(64 << 20);
@@ -24,7 +26,7 @@ const DISK: Bytes = Bytes::new(1 << 30);
 /// The kinds of problems. The codes never change their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HostCode {
-    /// Server and generator share few CPUs.
+    /// Server and generator may run on the same of few CPUs.
     FewCpus,
     /// The CPUs cannot be kept out of their idle states.
     IdleStates,
@@ -139,8 +141,8 @@ fn problem(code: HostCode, text: String, remedy: impl Into<String>) -> Option<Pr
 
 fn few_cpus(state: &HostState, placement: &CpuPlacement) -> Option<Problem> {
     let count = state.cpus.len();
-    let pinned = placement.server.is_some() || placement.generator.is_some();
-    if pinned || count >= ENOUGH {
+    let (server, generator) = (&placement.server, &placement.generator);
+    if count >= ENOUGH || (server.is_some() && generator.is_some()) {
         return None;
     }
     let [first, second] = state.cpus[..].first_chunk().copied().unwrap_or([0, 0]);
@@ -150,6 +152,12 @@ fn few_cpus(state: &HostState, placement: &CpuPlacement) -> Option<Problem> {
             "server and load share the only CPU: each delays the other".to_owned(),
             "measure on a machine with two CPUs or more",
         );
+    }
+    if let Some(cpus) = server {
+        return half_pinned(state, ("server", cpus), ("load", "generator_cpus"));
+    }
+    if let Some(cpus) = generator {
+        return half_pinned(state, ("load", cpus), ("server", "server_cpus"));
     }
     problem(
         HostCode::FewCpus,
@@ -161,12 +169,33 @@ fn few_cpus(state: &HostState, placement: &CpuPlacement) -> Option<Problem> {
     )
 }
 
+/// One of the two has CPUs, and the other one may run anywhere, there as well.
+fn half_pinned(
+    state: &HostState,
+    (who, cpus): (&str, &CpuSet),
+    (other, key): (&str, &str),
+) -> Option<Problem> {
+    let mut left = state.cpus.iter();
+    let left = left.find(|cpu| !cpus.as_slice().contains(cpu));
+    problem(
+        HostCode::FewCpus,
+        format!(
+            "only the {who} is pinned, to CPU {cpus}: the {other} may run there, too, and each \
+             delays the other"
+        ),
+        match left {
+            Some(cpu) => format!("add {key} = [{cpu}] under [host]"),
+            None => format!("leave a CPU for {key} under [host]: the {who} has all of them"),
+        },
+    )
+}
+
 fn idle_states(state: &HostState) -> Option<Problem> {
-    let why = state.asleep.as_ref()?;
+    let Refusal { why, remedy } = state.asleep.as_ref()?;
     problem(
         HostCode::IdleStates,
         format!("the CPUs cannot be kept awake ({why}): launches will differ more"),
-        "run autotune as root, or give your user write access to that file",
+        *remedy,
     )
 }
 
@@ -249,13 +278,23 @@ fn memory(memory: Memory) -> Option<Problem> {
         available,
         swapped,
     } = memory;
-    if swapped <= SWAPPED || available.get() >= total.get() / AVAILABLE_PART {
+    if available.get() >= total.get() / AVAILABLE_PART {
         return None;
+    }
+    if swapped > SWAPPED {
+        return problem(
+            HostCode::Memory,
+            format!("{swapped} are swapped out and only {available} of {total} are available"),
+            "end what needs memory, then `swapoff -a && swapon -a` as root",
+        );
     }
     problem(
         HostCode::Memory,
-        format!("{swapped} are swapped out and only {available} of {total} are available"),
-        "end what needs memory, then `swapoff -a && swapon -a` as root",
+        format!(
+            "only {available} of {total} of memory are available: under load the server may be \
+             swapped out, or ended by the kernel"
+        ),
+        "end what needs memory, or measure on a machine that has more of it",
     )
 }
 
@@ -263,6 +302,8 @@ fn open_files(state: &HostState, connections: u64) -> Option<Problem> {
     if state.files >= connections {
         return None;
     }
+    // The program needs some for itself.
+    let enough = (connections + 200).next_power_of_two();
     problem(
         HostCode::OpenFiles,
         format!(
@@ -271,10 +312,8 @@ fn open_files(state: &HostState, connections: u64) -> Option<Problem> {
             state.files
         ),
         format!(
-            "raise the hard limit: `ulimit -Hn {}` as root in this shell, or `nofile` in \
-             /etc/security/limits.conf",
-            // The program needs some for itself.
-            (connections + 200).next_power_of_two()
+            "raise the hard limit of this shell: `sudo prlimit --pid $$ \
+             --nofile={enough}:{enough}`, or for good with `nofile` in /etc/security/limits.conf"
         ),
     )
 }
@@ -305,7 +344,6 @@ fn quota(state: &HostState, used: &[usize]) -> Option<Problem> {
 mod tests {
     use super::*;
     use crate::host_state::UseNow;
-    use autotune_model::CpuSet;
 
     /// A machine without any problem.
     fn quiet() -> HostState {
@@ -395,7 +433,11 @@ mod tests {
         let own = ["server_cpus = [3]", "generator_cpus = [2]"];
         check(cpus(vec![2, 3]), HostCode::FewCpus, &own);
         check(cpus(vec![0]), HostCode::FewCpus, &["the only CPU"]);
-        let refused = |state: &mut HostState| state.asleep = Some("denied".to_owned());
+        let refused = |state: &mut HostState| {
+            let why = "denied".to_owned();
+            let remedy = "run it as root";
+            state.asleep = Some(Refusal { why, remedy });
+        };
         check(refused, HostCode::IdleStates, &["denied", "as root"]);
         let saving = |state: &mut HostState| {
             state.governors[1].1 = "powersave".to_owned();
@@ -429,11 +471,18 @@ mod tests {
             HostCode::Memory,
             &["1024.0 MiB of 16384.0 MiB", "swapoff"],
         );
+        let without_swap = |state: &mut HostState| {
+            full(state);
+            let swapped = Bytes::new(0);
+            state.memory = state.memory.map(|memory| Memory { swapped, ..memory });
+        };
+        let words = ["only 1024.0 MiB of 16384.0 MiB", "ended", "has more"];
+        check(without_swap, HostCode::Memory, &words);
         let files = |state: &mut HostState| state.files = 200;
         check(
             files,
             HostCode::OpenFiles,
-            &["256", "200", "ulimit -Hn 512"],
+            &["256", "200", "prlimit --pid $$ --nofile=512:512"],
         );
         let disk = |state: &mut HostState| state.disk = Some(Bytes::new(5 << 20));
         check(disk, HostCode::Disk, &["5.0 MiB", "--out"]);
@@ -443,6 +492,35 @@ mod tests {
             HostCode::Quota,
             &["2.5 CPUs", "planned on 3", "cpu.max"],
         );
+    }
+
+    #[test]
+    fn one_of_the_two_alone_is_not_enough() {
+        let few = HostState {
+            cpus: vec![0, 1],
+            ..quiet()
+        };
+        let check = |server: Option<Vec<usize>>, generator: Option<Vec<usize>>, words: &[&str]| {
+            let placement = CpuPlacement {
+                server: server.map(CpuSet::new),
+                generator: generator.map(CpuSet::new),
+                cores: 1,
+            };
+            let found = few_cpus(&few, &placement);
+            let found = found.map(|one| format!("{} | {}", one.text, one.remedy));
+            assert_eq!(found.is_none(), words.is_empty(), "{found:?}");
+            let said = found.unwrap_or_default();
+            for word in words {
+                assert!(said.contains(word), "no {word}: {said}");
+            }
+        };
+        check(Some(vec![1]), Some(vec![0]), &[]);
+        let words = ["only the server", "CPU 1", "generator_cpus = [0]"];
+        check(Some(vec![1]), None, &words);
+        let words = ["only the load", "CPU 0", "server_cpus = [1]"];
+        check(None, Some(vec![0]), &words);
+        let words = ["leave a CPU for generator_cpus"];
+        check(Some(vec![0, 1]), None, &words);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use sysinfo::{
     MemoryRefreshKind, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System, get_current_pid,
 };
 
-use crate::awake::Awake;
+use crate::awake::{Awake, Refusal};
 use crate::failure::Failure;
 use crate::placement;
 
@@ -26,7 +26,7 @@ pub(crate) struct HostState {
     /// How many CPUs the cgroup gives; `None` without a quota.
     pub(crate) quota: Option<f64>,
     /// Why the CPUs cannot be kept awake although that is asked for.
-    pub(crate) asleep: Option<String>,
+    pub(crate) asleep: Option<Refusal>,
     /// By CPU, where the kernel says.
     pub(crate) governors: Vec<(usize, String)>,
     /// What was done in the last second, this program idle.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use autotune_analysis::{Analysis, Disturbance, VerdictWord};
+use autotune_analysis::{Analysis, VerdictWord};
 use autotune_model::{DecisionKind, GeneratorVerdict, History, Outcome, Stage, TrialRecord};
 use autotune_search::Warning;
 use autotune_sweep::Event;
@@ -82,8 +82,13 @@ impl Progress {
             Stage::Preflight => "pre-flight".to_owned(),
             Stage::Measure => format!("block {}", key.block + 1),
         };
+        let again = if record.spec.attempt > 0 {
+            " again"
+        } else {
+            ""
+        };
         say(&format!(
-            "{place} {}/{}  {:<24} {}",
+            "{place} {}/{}{again}  {:<24} {}",
             self.in_block,
             self.of_block,
             record.spec.configuration,
@@ -180,7 +185,7 @@ fn decided(kind: &DecisionKind, history: &History) {
 
 /// How busy the server of the fastest probe is, percent of one CPU.
 fn busiest(history: &History) -> Option<f64> {
-    let probes = Disturbance::of(history).counting(history, Stage::Preflight);
+    let probes = history.counting(Stage::Preflight);
     let measured = probes
         .into_iter()
         .filter(|trial| trial.outcome == Outcome::Measured);

@@ -1,6 +1,7 @@
 //! The real world behind the sweep's seam: trials on real servers.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -117,8 +118,20 @@ pub(crate) fn fault(error: &TrialError) -> Fault {
     Fault {
         code: error.code(),
         message: error.to_string(),
-        source: std::error::Error::source(error).map(|cause| cause.to_string().into()),
+        source: causes(error).map(Into::into),
     }
+}
+
+/// All causes of an error on one line, the nearest first.
+fn causes(error: &dyn Error) -> Option<String> {
+    let nearest = error.source()?;
+    let mut text = nearest.to_string();
+    let mut next = nearest.source();
+    while let Some(cause) = next {
+        text.push_str(&format!(": {cause}"));
+        next = cause.source();
+    }
+    Some(text)
 }
 
 /// A fault as the program's end.
@@ -193,5 +206,41 @@ fn show(event: &TrialEvent) {
             crate::progress::short(*boot)
         )),
         TrialEvent::Note { text } => say(&format!("note: {text}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Outer(std::num::ParseIntError);
+
+    impl std::fmt::Display for Outer {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("the outer cause")
+        }
+    }
+
+    impl Error for Outer {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn every_cause_is_kept() {
+        let inner = "x".parse::<u8>().unwrap_err();
+        let expected = format!("the outer cause: {inner}");
+        let error = TrialError::File {
+            what: "read",
+            path: PathBuf::from("grid.toml"),
+            source: std::io::Error::other(Outer(inner)),
+        };
+        let fault = fault(&error);
+        assert_eq!(fault.message, "cannot read grid.toml");
+        let source = fault.source.map(|cause| cause.to_string());
+        assert_eq!(source, Some(expected));
+        assert!(super::fault(&TrialError::NoPort).source.is_none());
     }
 }

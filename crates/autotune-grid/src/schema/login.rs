@@ -15,7 +15,8 @@ pub(super) fn data() -> Value {
         let words = "A CSV file whose first line names the columns, relative to the grid file. \
                      {{ NAME.COLUMN }} in a request takes one row after the other, in an order \
                      that the seed decides; a file that the login uses gives each session one row, \
-                     the first session the first one.";
+                     the first session the first one. Rows come again when all were used; in \
+                     closed load a row may be asked more than once.";
         (key == "file").then(|| described(filled(), words))
     });
     json!({
@@ -40,7 +41,7 @@ pub(super) fn login() -> Value {
             ),
             "step" => (
                 json!({ "type": "array", "minItems": 1, "items": step() }),
-                "What is asked, one after the other.",
+                "What is asked, one after the other; [[login.step]] for each.",
             ),
             _ => return None,
         };
@@ -58,15 +59,17 @@ fn step() -> Value {
             "method" => (super::methods(), "How it is asked."),
             "path" => (
                 json!({ "type": "string", "pattern": REQUEST_PATH }),
-                "Path and query.",
+                "Path and query, with holes: `values`, what steps before it extract, and columns \
+                 of data files.",
             ),
             "headers" => (
                 json!({ "type": "object", "propertyNames": { "pattern": TOKEN }, "additionalProperties": given_or_taken() }),
-                "Further headers.",
+                "Further headers; their values take the same holes as `path`.",
             ),
             "body" => (
                 given_or_taken(),
-                "What is sent with it; needs a Content-Type among the headers.",
+                "What is sent with it, with the same holes as `path`; needs a Content-Type among \
+                 the headers.",
             ),
             "expect" => (expect(), "What makes the answer good, as of an endpoint."),
             "extract" => (
@@ -91,7 +94,7 @@ fn extractor() -> Value {
             "between" => (
                 json!({ "type": "array", "minItems": 2, "maxItems": 2, "items": { "type": "string", "minLength": 1 } }),
                 "The body's text between the first occurrence of a text and the next one of \
-                 another, as it stands there.",
+                 another, as it stands there: ['name=\"csrf\" value=\"', '\"'].",
             ),
             "header" => (filled(), "The value of a header."),
             "json" => (

@@ -88,3 +88,32 @@ fn what_is_wrong_by_shape_is_refused() {
     }
     assert_eq!(taken, Vec::<String>::new());
 }
+
+/// Where keys without words stand. Conditions are not shown, and the tables that
+/// a condition narrows have their words where they stand first.
+fn wordless(schema: &serde_json::Value, place: &str, found: &mut Vec<String>) {
+    if let Some(list) = schema.as_array() {
+        let numbered = list.iter().enumerate();
+        numbered.for_each(|(number, one)| wordless(one, &format!("{place}/{number}"), found));
+    }
+    for (key, inner) in schema.as_object().into_iter().flatten() {
+        let place = format!("{place}/{key}");
+        let properties = inner.as_object().filter(|_| key == "properties");
+        let narrows = place.starts_with("/allOf/") && place.ends_with("/then/properties");
+        for (name, shape) in properties.into_iter().flatten() {
+            if shape.get("description").is_none() && !narrows {
+                found.push(format!("{place}/{name}"));
+            }
+        }
+        if key != "if" {
+            wordless(inner, &place, found);
+        }
+    }
+}
+
+#[test]
+fn no_key_is_without_words() {
+    let mut found = Vec::new();
+    wordless(&crate::schema(&profiles()), "", &mut found);
+    assert_eq!(found, Vec::<String>::new());
+}

@@ -308,7 +308,7 @@ fn disturbed(study: &Study<'_>) -> Option<String> {
     let kept = match disturbed.counting {
         0 => "none of them counts".to_owned(),
         kept => {
-            format!("{kept} of them count all the same, as their repetition was disturbed, too")
+            format!("{kept} of them count all the same, for want of a calm one")
         }
     };
     Some(format!(

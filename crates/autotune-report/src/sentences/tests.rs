@@ -310,7 +310,7 @@ fn disturbed_trials_are_said() {
         4,
         2,
         "Others had more of the machine's CPU time than usual (1.2 %) during 4 trials; 2 of them \
-         count all the same, as their repetition was disturbed, too.",
+         count all the same, for want of a calm one.",
     );
 }
 

@@ -16,7 +16,7 @@ const BEST_MS: f64 = 11.0;
 pub(super) fn config(history: &History, behaviour: &Behaviour) -> ConfigAnalysis {
     let configuration = configuration(behaviour.workers, behaviour.threads, behaviour.class, 0);
     let id = configuration.id();
-    let launched = history.last_attempts(autotune_model::Stage::Measure);
+    let launched = history.counting(autotune_model::Stage::Measure);
     let launched = launched
         .filter(|trial| trial.spec.configuration.id() == id)
         .count() as u32;

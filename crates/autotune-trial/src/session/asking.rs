@@ -5,16 +5,20 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use autotune_model::{Bytes, Endpoint, Filling, LoginSession, Secret};
+use autotune_model::text::Row;
+use autotune_model::{Bytes, Endpoint, Filling, LoginSession, Method, Secret};
 use autotune_server::{CheckFailure, Question, Readiness, secrets_in};
 use tokio::time::{Instant, sleep};
 
-use super::{Asking, Care, STOP_LOOK, Session, StartFault};
+use super::{Asking, CLOSE_QUESTIONS, Care, STOP_LOOK, Session, StartFault};
 use crate::context::Answered;
 use crate::port::{is_listened_on, may_meet_itself};
 
 /// What each step of a login may take, however late the server was ready.
 const SHORTEST_LOGIN: Duration = Duration::from_secs(2);
+/// The most sessions that are asked for beyond the usual rounds: the check before
+/// all trials takes half a minute, and each of them is one more question.
+const MOST_OTHERS: usize = 32;
 
 impl Session<'_> {
     /// Waits until the server is ready; how long that took since its launch.
@@ -105,13 +109,20 @@ impl Session<'_> {
         stop: &AtomicBool,
     ) -> Result<Answered, StartFault> {
         let nobody = LoginSession::default();
-        let session = self.sessions.iter().cycle().nth(time).unwrap_or(&nobody);
+        let number = time.checked_rem(self.sessions.len());
+        let session = number.map_or(&nobody, |number| &self.sessions[number]);
         let filling = Filling {
             session,
             data: asking.data,
-            row: time,
+            row: Row::Question(time),
         };
-        let failed = |failure| StartFault::Endpoint(Box::new(failure));
+        let told = number.filter(|_| self.sessions.len() > 1);
+        let failed = |mut failure: CheckFailure| {
+            if let Some(number) = told {
+                failure.in_session(number);
+            }
+            StartFault::Endpoint(Box::new(failure))
+        };
         let question = Question::of(endpoint.asked(), &filling)
             .map_err(|why| failed(CheckFailure::unfilled(endpoint, why)))?;
         let address = self.address;
@@ -141,6 +152,47 @@ impl Session<'_> {
             }
         }
     }
+
+    /// In the check before all trials, whether those are logged in, too, in whose
+    /// name nobody asked so far: the sessions from this one on. An app that takes
+    /// a wrong password for a good answer, or ends one login with the next one,
+    /// would answer their requests with its login page. Not more than
+    /// [`MOST_OTHERS`] of them are asked for, spread evenly.
+    pub(super) async fn ask_other_sessions(
+        &mut self,
+        asking: &Asking<'_>,
+        from: usize,
+        stop: &AtomicBool,
+    ) -> Result<(), StartFault> {
+        let endpoint = match asking.care {
+            Care::Usual => None,
+            Care::Close => telling(asking.endpoints),
+        };
+        let Some(endpoint) = endpoint else {
+            return Ok(());
+        };
+        for number in others(from, self.sessions.len()) {
+            self.ask(asking, (endpoint, number), stop).await?;
+            self.sample(stop).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The endpoint that tells whether somebody is logged in: the first one that only
+/// reads, since another one may take a row only once; else the first one.
+fn telling(endpoints: &[Endpoint]) -> Option<&Endpoint> {
+    let mut reading = endpoints.iter();
+    let reading = reading.find(|endpoint| endpoint.method == Method::Get);
+    reading.or(endpoints.first())
+}
+
+/// Of `count` sessions those from `from` on, or so many of them as may be asked
+/// for, at even distances, the last one among them.
+fn others(from: usize, count: usize) -> impl Iterator<Item = usize> {
+    let left = count.saturating_sub(from);
+    let asked = left.min(MOST_OTHERS);
+    (1..=asked).map(move |turn| from + turn * left / asked - 1)
 }
 
 /// What is asked until the server is ready, and which answers mean that it is.
@@ -158,7 +210,8 @@ fn readiness(
     let filling = Filling {
         session: &session,
         data: asking.data,
-        row: 0,
+        // The rows before this one are those of the endpoints' own questions.
+        row: Row::Question(CLOSE_QUESTIONS),
     };
     let (endpoint, good) = match (own, first) {
         (Some(path), _) => (Endpoint::get("ready", path), (200..300).collect()),
@@ -183,5 +236,48 @@ fn readiness(
 async fn until_listened_on(address: SocketAddr, deadline: Instant) {
     while !is_listened_on(address.port()) && Instant::now() < deadline {
         sleep(STOP_LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use autotune_model::text::rows_of_load;
+
+    use super::*;
+
+    #[test]
+    fn all_other_sessions_are_asked_for_as_far_as_there_is_time() {
+        let of = |from, count| others(from, count).collect::<Vec<_>>();
+        assert!(of(3, 0).is_empty() && of(3, 3).is_empty());
+        assert_eq!(of(3, 6), [3, 4, 5]);
+        assert_eq!(
+            of(3, 3 + MOST_OTHERS),
+            (3..3 + MOST_OTHERS).collect::<Vec<_>>()
+        );
+        let some = of(3, 1_000);
+        assert_eq!((some.len(), some.last()), (MOST_OTHERS, Some(&999)));
+        assert!(some[0] >= 3 && some.windows(2).all(|two| two[0] + 30 < two[1]));
+    }
+
+    #[test]
+    fn an_endpoint_that_only_reads_tells_who_is_logged_in() {
+        let of = |methods: &[Method]| {
+            let endpoint = |(place, method): (usize, &Method)| Endpoint {
+                method: *method,
+                ..Endpoint::get(&place.to_string(), "/")
+            };
+            let all: Vec<Endpoint> = methods.iter().enumerate().map(endpoint).collect();
+            telling(&all).map(|endpoint| endpoint.name.to_string())
+        };
+        assert_eq!(of(&[Method::Get, Method::Get]).as_deref(), Some("0"));
+        assert_eq!(of(&[Method::Post, Method::Get]).as_deref(), Some("1"));
+        assert_eq!(of(&[Method::Put, Method::Post]).as_deref(), Some("0"));
+        assert_eq!(of(&[]), None);
+    }
+
+    #[test]
+    fn each_question_before_a_load_has_a_row_that_is_kept_for_it() {
+        // The rounds of the check, and whether the server is ready.
+        assert_eq!(100 - rows_of_load(100), CLOSE_QUESTIONS + 1);
     }
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use autotune_model::{EnvValue, Outcome};
+use autotune_model::{EnvValue, Login, Outcome, Secret};
 use autotune_trial::TrialError;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 use crate::command::files;
 use crate::support::{Place, configuration, no_stop, run, spec};
@@ -105,6 +107,24 @@ pub(crate) async fn one_that_fails_stops_the_trials() {
     }
 }
 
+pub(crate) async fn what_one_prints_of_the_login_is_hidden() {
+    let mut place = noting();
+    let password = EnvValue::Secret(Secret::new("s3cr3t".to_owned()));
+    // The first command fails, so nobody comes to log in.
+    place.login = Some(Login {
+        sessions: 1,
+        values: vec![("password".to_owned(), password)],
+        steps: Vec::new(),
+    });
+    place.variant.before_trial = vec![shell("echo cannot seed s3cr3t; exit 1")];
+    let mut trials = place.trials().await;
+    let none = configuration(&place, &[]);
+    let error = trials.run(&spec(none), &no_stop()).await;
+    let text = error.expect_err("a failed hook").to_string();
+    assert!(text.ends_with("\n  cannot seed (secret)"), "{text}");
+    assert!(!text.contains("s3cr3t"), "{text}");
+}
+
 pub(crate) async fn a_server_that_cannot_be_run_is_cleaned_up_after_too() {
     let mut place = noting();
     place.variant.command = vec!["/nowhere/server".to_owned()];
@@ -118,13 +138,23 @@ pub(crate) async fn a_server_that_cannot_be_run_is_cleaned_up_after_too() {
 
 pub(crate) async fn a_stop_ends_the_command_that_runs() {
     let mut place = noting();
-    place.variant.before_trial = vec![shell("echo begun >> $NOTES; sleep 1000")];
+    let held = place.root.path().join("held");
+    mkfifo(&held, Mode::S_IRWXU).expect("a pipe");
+    // The pipe is open for writing until the last process that has it has ended.
+    let command = format!(
+        "exec 3> '{}'; echo begun >> $NOTES; sleep 1000",
+        held.display()
+    );
+    place.variant.before_trial = vec![shell(&command)];
     place.variant.after_trial = vec![python(NOTE)];
     let mut trials = place.trials().await;
     let none = configuration(&place, &[]);
     for checked in [true, false] {
         let stop = no_stop();
         let begun = notes(&place).lines().count() + 1;
+        let path = held.clone();
+        // Opening waits for the writer, reading for its end.
+        let ended = tokio::task::spawn_blocking(move || std::fs::read(path));
         let waiting = stop_when_begun(&place, begun, &stop);
         if checked {
             let mut unheard = |_| ();
@@ -138,6 +168,9 @@ pub(crate) async fn a_stop_ends_the_command_that_runs() {
             assert_eq!(record.outcome, Outcome::Interrupted);
             assert_eq!(record.server, None);
         }
+        let ended = tokio::time::timeout(Duration::from_secs(60), ended).await;
+        let read = ended.expect("the command ends").expect("no panic");
+        assert_eq!(read.expect("readable"), Vec::<u8>::new());
         place.assert_clean();
     }
     assert_eq!(notes(&place), "begun\n".repeat(2));
@@ -145,8 +178,12 @@ pub(crate) async fn a_stop_ends_the_command_that_runs() {
 
 /// Asks for a stop once the notes have this many lines.
 async fn stop_when_begun(place: &Place, lines: usize, stop: &Arc<AtomicBool>) {
-    while notes(place).lines().count() < lines {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let began = async {
+        while notes(place).lines().count() < lines {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let began = tokio::time::timeout(Duration::from_secs(60), began).await;
     stop.store(true, Ordering::Relaxed);
+    began.expect("the command begins");
 }

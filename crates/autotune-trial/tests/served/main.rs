@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         trial!(command::setup_runs_once_by_content_and_failures_show_what_was_printed),
         trial!(hooks::they_run_around_every_launch),
         trial!(hooks::one_that_fails_stops_the_trials),
+        trial!(hooks::what_one_prints_of_the_login_is_hidden),
         trial!(hooks::a_server_that_cannot_be_run_is_cleaned_up_after_too),
         trial!(hooks::a_stop_ends_the_command_that_runs),
     ];

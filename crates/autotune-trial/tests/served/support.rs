@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use autotune_model::{
     Arrivals, Configuration, ConnectionPolicy, CpuPlacement, Endpoint, EnvValue, GeneratorVerdict,
-    LoadShape, ParamName, Rate, Seed, ServerVariant, Stage, TrialKey, TrialRecord, TrialSpec,
-    Value, VariantName,
+    LoadShape, Login, ParamName, Rate, Seed, ServerVariant, Stage, TrialKey, TrialRecord,
+    TrialSpec, Value, VariantName,
 };
 use autotune_server::profile;
 use autotune_trial::{TrialContext, TrialEvent, Trials};
@@ -20,6 +20,7 @@ pub(crate) struct Place {
     pub(crate) root: TempDir,
     pub(crate) variant: ServerVariant,
     pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) login: Option<Login>,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) check_limit: Duration,
     /// What a grid file would name.
@@ -61,6 +62,7 @@ impl Place {
             root,
             variant,
             endpoints,
+            login: None,
             environment,
             check_limit: Duration::from_secs(60),
             named: Vec::new(),
@@ -103,7 +105,7 @@ impl Place {
             variants: vec![(self.variant.clone(), profile)],
             named: self.named.clone(),
             endpoints: self.endpoints.clone(),
-            login: None,
+            login: self.login.clone(),
             data: [].into(),
             connections: ConnectionPolicy::KeepAlive,
             placement: CpuPlacement {

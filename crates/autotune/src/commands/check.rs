@@ -4,11 +4,13 @@ mod json;
 mod text;
 mod view;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use autotune_analysis::compare::FIRST_LOOK;
 use autotune_analysis::requests_to_show;
 use autotune_model::{Configuration, CpuPlacement, ErrorCode, History, Seed, Share};
 use autotune_search::{Known, Outlook, Procedure};
@@ -54,6 +56,8 @@ struct Checked<'a> {
     placement: &'a CpuPlacement,
     budget: Duration,
     outlook: Outlook,
+    /// Where not one block fits: which budgets would do.
+    enough: Option<Enough>,
     /// The configuration that was started, and what was found; `None` where a
     /// fault came before.
     launched: Option<(Configuration, Verified)>,
@@ -86,13 +90,13 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         Err(fault) => (None, Some(fault)),
     };
     let overhead = launched.as_ref().map(|(_, verified)| verified.overhead);
-    let seed = Seed::new(study::DEFAULT_SEED);
-    let procedure = Procedure::exhaustive(plan(&grid, budget, seed));
+    let known = Known { overhead };
     let checked = Checked {
         grid: &grid,
         placement: &placement,
         budget,
-        outlook: procedure.outlook(Known { overhead }),
+        outlook: outlook(&grid, budget, known),
+        enough: enough(&grid, budget, known),
         launched,
         fault: fault.as_ref(),
         problems: judged(&state, &grid, &placement),
@@ -115,16 +119,33 @@ async fn launch(
 ) -> Result<(Configuration, Verified), TrialError> {
     // A fixed place, so that the next start finds what a killed one left.
     let root = results.join(&grid.file.name).join("check/run");
-    let up = root.ancestors().take(4);
-    let made: Vec<PathBuf> = up.filter(|one| !one.exists()).map(Path::to_owned).collect();
+    let passing = passing(&root);
     let launched = launch_in(grid, placement, (root, stop)).await;
-    for folder in made {
-        // One that holds something is somebody else's by now, as are all above it.
-        if std::fs::remove_dir(folder).is_err() {
-            break;
+    remove(&passing);
+    launched
+}
+
+/// The folders that are not to stay, innermost first: those of every check, which
+/// a killed one may have left, and all above them that are not there yet.
+fn passing(root: &Path) -> Vec<PathBuf> {
+    // `run`, `check`, and the study's own, which holds more where it was measured.
+    let own = root.ancestors().take(3);
+    let above = root.ancestors().skip(3);
+    let new = above.take_while(|one| !one.as_os_str().is_empty() && !one.exists());
+    own.chain(new).map(Path::to_owned).collect()
+}
+
+/// Removes those that are empty.
+fn remove(folders: &[PathBuf]) {
+    for folder in folders {
+        match std::fs::remove_dir(folder) {
+            Ok(()) => {}
+            // A check that failed early has not made all of them.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // One that holds something is somebody else's, as are all above it.
+            Err(_holds_something) => break,
         }
     }
-    launched
 }
 
 async fn launch_in(
@@ -163,6 +184,50 @@ fn show(checked: &Checked<'_>, json: bool) -> Result<(), Failure> {
     })
 }
 
+/// Budgets that would do where this one has room for no block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Enough {
+    /// Something is compared.
+    one_block: Duration,
+    /// So many blocks that the verdict is a confirmed one.
+    confirmed: Duration,
+}
+
+fn outlook(grid: &Grid, budget: Duration, known: Known) -> Outlook {
+    let seed = Seed::new(study::DEFAULT_SEED);
+    Procedure::exhaustive(plan(grid, budget, seed)).outlook(known)
+}
+
+/// `None` where a block fits.
+fn enough(grid: &Grid, budget: Duration, known: Known) -> Option<Enough> {
+    let now = outlook(grid, budget, known);
+    if now.blocks > 0 {
+        return None;
+    }
+    let of = |blocks: u32| {
+        // Trials of the comparison are as short as can be here, while those of the
+        // pre-flight get longer with the budget, up to their limit.
+        let mut least = now.preflight + now.block * blocks;
+        loop {
+            let next = outlook(grid, least, known).preflight + now.block * blocks;
+            if next <= least {
+                break in_minutes(least);
+            }
+            // A second more than that, so that it ends soon.
+            least = next + Duration::from_secs(1);
+        }
+    };
+    Some(Enough {
+        one_block: of(1),
+        confirmed: of(FIRST_LOOK),
+    })
+}
+
+/// Whole minutes that are enough.
+fn in_minutes(time: Duration) -> Duration {
+    Duration::from_secs((time.as_secs() / 60 + 1) * 60)
+}
+
 /// What it takes to show that the limit on errors holds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct ErrorRate {
@@ -187,12 +252,129 @@ impl Checked<'_> {
 
     /// A night whose every trial is invalid is not worth its time.
     fn overridden(&self) -> Option<Failure> {
-        let (configuration, verified) = self.launched.as_ref()?;
-        let why = verified.overridden.as_ref()?;
-        let message = format!("every trial of {configuration} would be invalid: {why}");
+        let message = self.invalid()?;
         Some(
             Failure::stopped(ErrorCode::NothingValid, message)
                 .hint("let the app not set what the grid varies, or leave it out of [grid]"),
         )
+    }
+
+    /// Why every trial of the configuration that was started would be invalid.
+    fn invalid(&self) -> Option<String> {
+        let (configuration, verified) = self.launched.as_ref()?;
+        let why = verified.overridden.as_ref()?;
+        Some(format!(
+            "every trial of {configuration} would be invalid: {why}"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GRID: &str = r#"name = "demo"
+[server.demo]
+profile = "command"
+command = "serve --port {{ port }} --n {{ n }}"
+[grid]
+n = [1, 2]
+[login]
+sessions = 3
+[[login.step]]
+path = "/login"
+[[login.step]]
+method = "POST"
+path = "/login"
+[[endpoint]]
+name = "home"
+path = "/"
+expect = { status = [200, 304], contains = "hi", min_bytes = 10, max_bytes = 90 }
+[load.open]
+rate = 20
+"#;
+
+    pub(super) fn grid() -> Grid {
+        grid_file::from_text(Path::new("grid.toml"), GRID, 1).unwrap()
+    }
+
+    /// As a check with this budget sees it, without a launch, on a good machine.
+    pub(super) fn checked<'a>(
+        grid: &'a Grid,
+        placement: &'a CpuPlacement,
+        minutes: u64,
+    ) -> Checked<'a> {
+        let budget = Duration::from_secs(60 * minutes);
+        let known = Known { overhead: None };
+        Checked {
+            grid,
+            placement,
+            budget,
+            outlook: outlook(grid, budget, known),
+            enough: enough(grid, budget, known),
+            launched: None,
+            fault: None,
+            problems: Vec::new(),
+        }
+    }
+
+    pub(super) fn placement() -> CpuPlacement {
+        CpuPlacement {
+            server: None,
+            generator: None,
+            cores: 1,
+        }
+    }
+
+    /// Of a launch in which a setting was overridden.
+    pub(super) fn overridden(grid: &Grid) -> (Configuration, Verified) {
+        let verified = Verified {
+            versions: std::collections::BTreeMap::new(),
+            settings: std::collections::BTreeMap::new(),
+            boot: Duration::from_secs(1),
+            overridden: Some("`n` was asked to be 1 but is 3".to_owned()),
+            notes: Vec::new(),
+            answers: Vec::new(),
+            outside: Vec::new(),
+            overhead: Duration::from_secs(3),
+        };
+        let first = grid.configurations().into_iter().next();
+        (first.expect("the grid has one"), verified)
+    }
+
+    #[test]
+    fn what_was_made_goes_again_and_what_was_there_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let results = place.path().join("a/b/c");
+        let root = results.join("night/check/run");
+        let made = passing(&root);
+        std::fs::create_dir_all(&root).unwrap();
+        remove(&made);
+        assert!(place.path().exists());
+        assert!(!place.path().join("a").exists());
+        // Those of a check that was killed; the folder of results was there.
+        std::fs::create_dir_all(&root).unwrap();
+        remove(&passing(&root));
+        assert!(results.exists());
+        assert!(!results.join("night").exists());
+        // One that was killed before it made the innermost, beside a study.
+        std::fs::create_dir_all(results.join("night/check")).unwrap();
+        std::fs::write(results.join("night/study"), "").unwrap();
+        remove(&passing(&root));
+        assert!(!results.join("night/check").exists());
+        assert!(results.join("night/study").exists());
+    }
+
+    #[test]
+    fn the_budgets_that_are_named_are_enough() {
+        let grid = grid();
+        let known = Known { overhead: None };
+        let named = enough(&grid, Duration::from_secs(10), known).expect("no block fits");
+        assert!(outlook(&grid, named.one_block, known).blocks >= 1);
+        assert!(outlook(&grid, named.confirmed, known).blocks >= FIRST_LOOK);
+        assert_eq!(enough(&grid, named.one_block, known), None);
+        // And hardly more than that.
+        let less = named.confirmed - Duration::from_secs(90);
+        assert!(outlook(&grid, less, known).blocks < FIRST_LOOK, "{named:?}");
     }
 }

@@ -196,7 +196,8 @@ A command of `before_trial` or `after_trial` failed.
 They run in `dir` with the environment of the server, each split into words and started without a
 shell, before every launch and after every stop. A trial on data that was not restored would
 measure something else, so the first failure stops the sweep. The end of what the command printed
-is shown. It may take ten minutes. After Ctrl-C or a kill `after_trial` does not run, so
+is shown. The commands of a key may take ten minutes together. After Ctrl-C or a kill
+`after_trial` does not run, so
 `before_trial` must manage with what a trial left.";
 
 const STUDY_CHANGED: &str = "\

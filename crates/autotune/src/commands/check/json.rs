@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use autotune_model::ErrorCode;
+use autotune_model::{ErrorCode, Expect};
 use autotune_trial::Verified;
 use serde::Serialize;
 
 use crate::commands::check::Checked;
-use crate::commands::check::view::{planned, rarest, settings};
+use crate::commands::check::view::{
+    against, length_is_guessed, planned, rarest, settings, warnings,
+};
 use crate::failure::Failure;
-use crate::progress::text as warning;
 
 /// The version of this document.
 const FORMAT: u32 = 1;
@@ -28,18 +29,34 @@ pub(super) fn document(checked: &Checked<'_>) -> Result<String, Failure> {
 struct CheckRecord<'a> {
     format: u32,
     study: &'a str,
-    fault: Option<FaultRecord<'a>>,
+    fault: Option<FaultRecord>,
     plan: PlanRecord<'a>,
+    login: Option<LoginRecord>,
     launched: Option<LaunchedRecord<'a>>,
     time: TimeRecord<'a>,
     host: HostRecord<'a>,
     tool_version: &'static str,
 }
 
+/// What the exit code 5 is for.
 #[derive(Serialize)]
-struct FaultRecord<'a> {
+struct FaultRecord {
     code: &'static str,
-    message: &'a str,
+    message: String,
+    cause: Option<String>,
+}
+
+/// What is asked before the load of every trial, by each session.
+#[derive(Serialize)]
+struct LoginRecord {
+    sessions: u32,
+    steps: Vec<StepRecord>,
+}
+
+#[derive(Serialize)]
+struct StepRecord {
+    method: &'static str,
+    path: String,
 }
 
 #[derive(Serialize)]
@@ -93,7 +110,15 @@ struct EndpointRecord<'a> {
     size_bytes: u64,
     time_us: u64,
     content_type: Option<&'a str>,
-    expect_held: bool,
+    expect: ExpectRecord<'a>,
+}
+
+#[derive(Serialize)]
+struct ExpectRecord<'a> {
+    statuses: &'a [u16],
+    contains: Option<&'a str>,
+    min_bytes: Option<u64>,
+    max_bytes: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -117,11 +142,16 @@ struct TimeRecord<'a> {
     preflight_trials: u32,
     preflight_s: f64,
     trial_s: f64,
+    /// Whether the pre-flight will show another one.
+    trial_is_estimate: bool,
     warm_up_s: f64,
     overhead_s: f64,
     overhead_seen: bool,
     block_s: f64,
     blocks: u32,
+    /// Budgets that would do, where not one block fits.
+    budget_for_one_block_s: Option<f64>,
+    budget_for_confirmed_s: Option<f64>,
     earliest_end_s: Option<f64>,
     latest_end_s: f64,
     rarest_endpoint: &'a str,
@@ -152,11 +182,13 @@ fn record<'a>(checked: &'a Checked<'_>) -> CheckRecord<'a> {
     CheckRecord {
         format: FORMAT,
         study: &checked.grid.file.name,
-        fault: checked.fault.map(|fault| FaultRecord {
-            code: fault.code.as_str(),
-            message: &fault.message,
+        fault: against(checked).map(|against| FaultRecord {
+            code: against.code.as_str(),
+            message: against.message,
+            cause: against.cause,
         }),
         plan: plan(checked),
+        login: login(checked),
         launched: checked.launched.as_ref().map(|(configuration, verified)| {
             launched(checked, configuration.to_string(), verified)
         }),
@@ -192,6 +224,27 @@ fn plan<'a>(checked: &'a Checked<'_>) -> PlanRecord<'a> {
     }
 }
 
+fn login(checked: &Checked<'_>) -> Option<LoginRecord> {
+    let login = checked.grid.file.login.as_ref()?;
+    let steps = login.steps.iter().map(|step| StepRecord {
+        method: step.method.as_str(),
+        path: step.path.to_string(),
+    });
+    Some(LoginRecord {
+        sessions: login.sessions,
+        steps: steps.collect(),
+    })
+}
+
+fn expected(expect: &Expect) -> ExpectRecord<'_> {
+    ExpectRecord {
+        statuses: &expect.status,
+        contains: expect.contains.as_deref(),
+        min_bytes: expect.min_bytes,
+        max_bytes: expect.max_bytes,
+    }
+}
+
 fn launched<'a>(
     checked: &'a Checked<'_>,
     configuration: String,
@@ -206,7 +259,7 @@ fn launched<'a>(
         size_bytes: answer.size.get(),
         time_us: u64::try_from(answer.took.as_micros()).unwrap_or(u64::MAX),
         content_type: answer.content_type.as_deref(),
-        expect_held: true,
+        expect: expected(&endpoint.expect),
     });
     let settings = settings(checked).into_iter().map(|setting| SettingRecord {
         setting: setting.name,
@@ -239,11 +292,14 @@ fn time<'a>(checked: &'a Checked<'_>) -> TimeRecord<'a> {
         preflight_trials: outlook.preflight_trials,
         preflight_s: seconds(outlook.preflight),
         trial_s: seconds(outlook.length),
+        trial_is_estimate: length_is_guessed(checked),
         warm_up_s: seconds(outlook.warm_up),
         overhead_s: seconds(outlook.overhead),
         overhead_seen: checked.launched.is_some(),
         block_s: seconds(outlook.block),
         blocks: outlook.blocks,
+        budget_for_one_block_s: checked.enough.map(|enough| seconds(enough.one_block)),
+        budget_for_confirmed_s: checked.enough.map(|enough| seconds(enough.confirmed)),
         earliest_end_s: outlook.earliest_end.map(seconds),
         latest_end_s: seconds(outlook.latest_end),
         rarest_endpoint: rarest(checked),
@@ -252,7 +308,7 @@ fn time<'a>(checked: &'a Checked<'_>) -> TimeRecord<'a> {
         max_error_rate_pct: rate.map(|rate| rate.limit.percent()),
         max_error_rate_requests: rate.and_then(|rate| rate.requests),
         max_error_rate_blocks: rate.and_then(|rate| rate.blocks),
-        warnings: outlook.warnings.iter().map(warning).collect(),
+        warnings: warnings(checked),
     }
 }
 
@@ -273,5 +329,96 @@ fn host<'a>(checked: &'a Checked<'_>) -> HostRecord<'a> {
         server_cpu_set: placement.server.as_ref().map(|set| set.as_slice()),
         generator_cpu_set: placement.generator.as_ref().map(|set| set.as_slice()),
         problems: problems.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use autotune_model::EndpointName;
+    use autotune_sweep::Fault;
+    use autotune_trial::Answered;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::commands::check::tests;
+
+    fn shown(checked: &Checked<'_>) -> Value {
+        serde_json::from_str(&document(checked).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_stands_against_a_sweep_is_there_with_its_cause() {
+        let (grid, placement) = (tests::grid(), tests::placement());
+        let fault = Fault {
+            code: ErrorCode::Setup,
+            message: "a step failed".to_owned(),
+            source: Some("no such file".into()),
+        };
+        let mut checked = tests::checked(&grid, &placement, 60);
+        assert_eq!(shown(&checked)["fault"], Value::Null);
+        checked.fault = Some(&fault);
+        let expected = json!({
+            "code": ErrorCode::Setup.as_str(),
+            "message": "a step failed",
+            "cause": "no such file",
+        });
+        assert_eq!(shown(&checked)["fault"], expected);
+        let mut checked = tests::checked(&grid, &placement, 60);
+        checked.launched = Some(tests::overridden(&grid));
+        let fault = &shown(&checked)["fault"];
+        assert_eq!(fault["code"], ErrorCode::NothingValid.as_str());
+        let message = fault["message"].as_str().unwrap();
+        assert!(
+            message.ends_with("`n` was asked to be 1 but is 3"),
+            "{fault}"
+        );
+    }
+
+    #[test]
+    fn login_and_what_is_expected_are_there() {
+        let (grid, placement) = (tests::grid(), tests::placement());
+        let mut checked = tests::checked(&grid, &placement, 60);
+        let steps = json!([
+            { "method": "GET", "path": "/login" },
+            { "method": "POST", "path": "/login" },
+        ]);
+        assert_eq!(
+            shown(&checked)["login"],
+            json!({ "sessions": 3, "steps": steps })
+        );
+        let (configuration, mut verified) = tests::overridden(&grid);
+        verified.answers.push(Answered {
+            endpoint: EndpointName::new("home"),
+            status: 200,
+            size: autotune_model::Bytes::new(20),
+            took: Duration::from_millis(5),
+            content_type: None,
+        });
+        checked.launched = Some((configuration, verified));
+        let expected = json!({
+            "statuses": [200, 304], "contains": "hi", "min_bytes": 10, "max_bytes": 90,
+        });
+        assert_eq!(
+            shown(&checked)["launched"]["endpoints"][0]["expect"],
+            expected
+        );
+    }
+
+    #[test]
+    fn a_budget_without_a_block_names_those_that_have_one() {
+        let (grid, placement) = (tests::grid(), tests::placement());
+        let time = &shown(&tests::checked(&grid, &placement, 60))["time"];
+        assert_eq!(time["budget_for_one_block_s"], Value::Null);
+        assert_eq!(time["trial_is_estimate"], false);
+        let time = &shown(&tests::checked(&grid, &placement, 0))["time"];
+        assert_eq!(time["blocks"], 0);
+        let (one, eight) = (
+            &time["budget_for_one_block_s"],
+            &time["budget_for_confirmed_s"],
+        );
+        assert!(one.as_f64() < eight.as_f64(), "{time:#}");
+        let warnings = time["warnings"].to_string();
+        assert!(warnings.contains("not one block fits"), "{warnings}");
+        assert!(!warnings.contains("may be exploratory"), "{warnings}");
     }
 }

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use autotune_model::{Bytes, Endpoint};
+use autotune_model::{Bytes, Expect};
 use autotune_report::{Align, Column, Table};
 
 use crate::commands::check::Checked;
-use crate::commands::check::view::{planned, rarest, settings};
+use crate::commands::check::view::{length_is_guessed, planned, rarest, settings, warnings};
 use crate::commands::sweep::view::{draw, planned as told};
-use crate::progress::{short, text as warning};
+use crate::progress::short;
 
 /// So many folded or dropped cells are named; the rest is in the JSON.
 const NAMED: usize = 40;
@@ -17,6 +17,7 @@ const NAMED: usize = 40;
 pub(super) fn page(checked: &Checked<'_>) -> String {
     let parts = [
         plan(checked),
+        login(checked),
         answers(checked),
         server(checked),
         connections(checked),
@@ -83,6 +84,22 @@ fn push(text: &mut String, line: &str) {
     writeln!(text, "{line}").unwrap_or_default();
 }
 
+fn login(checked: &Checked<'_>) -> Option<String> {
+    let login = checked.grid.file.login.as_ref()?;
+    let steps = login.steps.iter();
+    let steps: Vec<_> = steps
+        .map(|step| format!("{} {}", step.method, step.path))
+        .collect();
+    let who = match login.sessions {
+        1 => "one session".to_owned(),
+        many => format!("{many} sessions, each"),
+    };
+    let steps = steps.join(", then ");
+    Some(format!(
+        "login before the load of every trial: {who} by {steps}\n"
+    ))
+}
+
 fn answers(checked: &Checked<'_>) -> Option<String> {
     let (configuration, verified) = checked.launched.as_ref()?;
     let mut text = format!(
@@ -101,7 +118,7 @@ fn answers(checked: &Checked<'_>) -> Option<String> {
                 .content_type
                 .clone()
                 .unwrap_or_else(|| "-".to_owned()),
-            held(endpoint),
+            held(&endpoint.expect),
         ]
     });
     let titles = [
@@ -125,14 +142,15 @@ fn size(size: Bytes) -> String {
     }
 }
 
-fn held(endpoint: &Endpoint) -> String {
-    let expect = &endpoint.expect;
+fn held(expect: &Expect) -> String {
     let statuses: Vec<String> = expect.status.iter().map(u16::to_string).collect();
-    let statuses = format!("status {}", statuses.join(" or "));
-    match &expect.contains {
-        Some(text) => format!("{statuses}, `{text}`"),
-        None => statuses,
-    }
+    let parts = [
+        Some(format!("status {}", statuses.join(" or "))),
+        expect.contains.as_ref().map(|text| format!("`{text}`")),
+        expect.min_bytes.map(|least| format!("at least {least} B")),
+        expect.max_bytes.map(|most| format!("at most {most} B")),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn server(checked: &Checked<'_>) -> Option<String> {
@@ -191,10 +209,14 @@ fn connections(checked: &Checked<'_>) -> Option<String> {
 
 fn time(checked: &Checked<'_>) -> Option<String> {
     let outlook = &checked.outlook;
-    let about = match (outlook.requests, &checked.launched) {
-        (None, _) => "at most ",
-        (Some(_), None) => "about ",
-        (Some(_), Some(_)) => "",
+    let is_guessed = length_is_guessed(checked);
+    let about = match &checked.launched {
+        Some(_) if !is_guessed => "",
+        _ => "about ",
+    };
+    let other = match is_guessed {
+        true => "; less where requests come fast, more where they are rare and the budget allows",
+        false => "",
     };
     let mut text = format!("time: budget {}\n", short(checked.budget));
     let mut line = |line: String| push(&mut text, &format!("  {line}"));
@@ -204,7 +226,7 @@ fn time(checked: &Checked<'_>) -> Option<String> {
         short(outlook.preflight)
     ));
     line(format!(
-        "trial: {about}{} of load ({} of it warm-up), and {} to start, ask and stop",
+        "trial: {about}{} of load ({} of it warm-up), and {} to start, ask and stop{other}",
         short(outlook.length),
         short(outlook.warm_up),
         short(outlook.overhead)
@@ -227,8 +249,8 @@ fn time(checked: &Checked<'_>) -> Option<String> {
     });
     line(requests(checked));
     error_rate(checked).into_iter().for_each(line);
-    for one in &outlook.warnings {
-        push(&mut text, &format!("  warning: {}", warning(one)));
+    for one in warnings(checked) {
+        push(&mut text, &format!("  warning: {one}"));
     }
     Some(text)
 }
@@ -291,4 +313,30 @@ fn machine(checked: &Checked<'_>) -> Option<String> {
         );
     }
     Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::check::tests;
+
+    #[test]
+    fn all_that_an_answer_must_be_is_named() {
+        let grid = tests::grid();
+        let said = held(&grid.file.endpoints[0].expect);
+        assert_eq!(said, "status 200 or 304, `hi`, at least 10 B, at most 90 B");
+    }
+
+    #[test]
+    fn the_page_has_the_login_and_says_when_nothing_fits() {
+        let (grid, placement) = (tests::grid(), tests::placement());
+        let shown = page(&tests::checked(&grid, &placement, 0));
+        let login = "login before the load of every trial: 3 sessions, each by GET /login, then \
+                     POST /login\n";
+        assert!(shown.contains(login), "{shown}");
+        let nothing = "warning: not one block fits: nothing would be compared; a budget of ";
+        assert!(shown.contains(nothing), "{shown}");
+        let ample = page(&tests::checked(&grid, &placement, 60));
+        assert!(!ample.contains("not one block fits"), "{ample}");
+    }
 }

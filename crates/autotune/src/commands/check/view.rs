@@ -1,8 +1,10 @@
 //! What a check shows, put together once for text and JSON.
 
-use autotune_model::Param;
+use autotune_model::{ErrorCode, Param};
+use autotune_search::Warning;
 
 use crate::commands::check::Checked;
+use crate::progress::{short, text};
 
 /// A setting as it is in effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,53 @@ pub(super) fn settings(checked: &Checked<'_>) -> Vec<Setting> {
         setting.named || value.any(|value| !value.eq_ignore_ascii_case(&setting.default))
     };
     params.map(setting).filter(is_told).collect()
+}
+
+/// What a sweep would stop for, or what makes all its trials invalid.
+pub(super) struct Against {
+    pub(super) code: ErrorCode,
+    pub(super) message: String,
+    pub(super) cause: Option<String>,
+}
+
+/// `None` where nothing stands against a sweep.
+pub(super) fn against(checked: &Checked<'_>) -> Option<Against> {
+    let fault = checked.fault.map(|fault| Against {
+        code: fault.code,
+        message: fault.message.clone(),
+        // One line already: `ending::without_secrets` joins causes.
+        cause: fault.source.as_ref().map(ToString::to_string),
+    });
+    let invalid = || {
+        Some(Against {
+            code: ErrorCode::NothingValid,
+            message: checked.invalid()?,
+            cause: None,
+        })
+    };
+    fault.or_else(invalid)
+}
+
+/// What the pre-flight will find wanting. A budget without room for one block is
+/// told by those that have it.
+pub(super) fn warnings(checked: &Checked<'_>) -> Vec<String> {
+    let warnings = checked.outlook.warnings.iter();
+    let told = warnings.map(|warning| match (warning, checked.enough) {
+        (Warning::FewBlocks { .. }, Some(enough)) => format!(
+            "not one block fits: nothing would be compared; a budget of {} gives one block, of {} \
+             a confirmed verdict",
+            short(enough.one_block),
+            short(enough.confirmed)
+        ),
+        (warning, _) => text(warning),
+    });
+    told.collect()
+}
+
+/// Whether the length of a trial is a guess: under closed load a quantile takes
+/// as long as its requests do, and only the pre-flight shows their rate.
+pub(super) fn length_is_guessed(checked: &Checked<'_>) -> bool {
+    checked.outlook.requests.is_none() && checked.outlook.requests_needed.is_some()
 }
 
 /// A configuration of the plan.

@@ -20,19 +20,21 @@ pub(super) fn explanation(code: HostCode) -> &'static str {
 }
 
 const FEW_CPUS: &str = "\
-Server and load generator share few CPUs, and nothing is pinned.
+Server and load generator may run on the same of few CPUs.
 
 Whoever runs delays the other, so that response times hold what no visitor would see. With two or
-three CPUs say who gets which under [host]: server_cpus = [1], generator_cpus = [0]. With four or
-more the generator gets one of its own unasked.";
+three CPUs say who gets which under [host]: server_cpus = [1], generator_cpus = [0]. One of them
+alone is not enough: the other one may still run there. With four CPUs or more, and no CPUs under
+[host], the generator gets one of its own unasked.";
 
 const IDLE_STATES: &str = "\
 The CPUs cannot be kept out of their idle states.
 
 A server that waits for requests sleeps, and how deep its CPU slept decides what the next request
 costs; launches of one configuration then differ by more than most settings do. Run autotune as
-root, or give your user write access to /dev/cpu_dma_latency. Where that is not wanted, say
-keep_awake = false under [host].";
+root, or give your user write access to /dev/cpu_dma_latency. A container has that file only if it
+is started with --device /dev/cpu_dma_latency. Where none of it is wanted, say keep_awake = false
+under [host].";
 
 const GOVERNOR: &str = "\
 The frequency of a CPU follows its load.
@@ -62,17 +64,21 @@ The mean number of processes that ran or wanted to is more than half the number 
 this second is quiet. Wait until it is at rest; if it does not come to rest, `top` shows why.";
 
 const MEMORY: &str = "\
-Memory was swapped out, and little is available.
+Little memory is available.
 
-A server whose pages come from the disk is measured as slow as the disk, and peak memory, which
-decides between settings, is less exact. End what needs memory before the night.";
+Less than a tenth of it is. With swap, a server whose pages come from the disk is measured as slow
+as the disk, and peak memory, which decides between settings, is less exact. Without swap the kernel
+ends a process when nothing is left, as a rule the largest one. End what needs memory before the
+night.";
 
 const OPEN_FILES: &str = "\
 Fewer files may be open than the load may need connections.
 
 Each connection is an open file. A trial in which the generator had none left for a request is
-invalid: it was the bottleneck and not the server. Raise the hard limit (ulimit -Hn as root, nofile
-in /etc/security/limits.conf, LimitNOFILE of a systemd unit, --ulimit of a container).";
+invalid: it was the bottleneck and not the server. Raise the hard limit, which in a shell only root
+can: sudo prlimit --pid $$ --nofile=N:N for the shell in which it is typed, nofile in
+/etc/security/limits.conf for all later logins, LimitNOFILE of a systemd unit, --ulimit nofile=N of
+a container.";
 
 const DISK: &str = "\
 The disk of the results is nearly full.
