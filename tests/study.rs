@@ -131,7 +131,7 @@ impl Row {
     /// much is too much depends on what is usual, but never less than this.
     fn may_be_disturbed(&self) -> bool {
         let number = |field: Option<&str>| field.and_then(|field| field.parse::<f64>().ok());
-        let mut last = self.line.rsplit(',').skip(1);
+        let mut last = self.line.rsplit(',');
         let taken = number(last.next()).zip(number(last.next()));
         let load = number(self.line.split(',').nth(7));
         taken

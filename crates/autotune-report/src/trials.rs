@@ -1,18 +1,17 @@
 //! `trials.csv`: a row a trial, failed ones too. Columns keep their order for
 //! ever; new ones are appended.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use autotune_model::{
-    GeneratorVerdict, Histogram, History, HostLoad, MemorySource, Outcome, ServerRecord, Stage,
+    GeneratorVerdict, Histogram, History, HostLoad, MemorySource, Outcome, ServerRecord,
     TrialRecord,
 };
 
 use crate::error::ReportError;
 use crate::format::one_line;
 
-const COLUMNS: [&str; 37] = [
+const COLUMNS: [&str; 36] = [
     "stage",
     "block",
     "position",
@@ -52,8 +51,6 @@ const COLUMNS: [&str; 37] = [
     // Over all CPUs of the machine, while the load ran.
     "host_stolen_s",
     "host_others_s",
-    // `no` for an attempt in whose place another one counts.
-    "counts",
 ];
 
 /// The trials as CSV, in the order of the history. Counts are over the whole
@@ -64,20 +61,12 @@ const COLUMNS: [&str; 37] = [
 /// # Errors
 /// When the CSV writer fails.
 pub fn trials_csv(history: &History) -> Result<String, ReportError> {
-    let stages = [Stage::Preflight, Stage::Measure];
-    let counting = stages.into_iter().flat_map(|stage| history.counting(stage));
-    let counting: BTreeSet<_> = counting
-        .map(|trial| (trial.spec.key, trial.spec.attempt))
-        .collect();
     let mut text = Vec::new();
     {
         let mut writer = csv::Writer::from_writer(&mut text);
         writer.write_record(COLUMNS)?;
         for trial in &history.trials {
-            let counts = counting.contains(&(trial.spec.key, trial.spec.attempt));
-            let counts = if counts { "yes" } else { "no" };
-            let row = row(trial).into_iter().chain([counts.to_owned()]);
-            writer.write_record(row)?;
+            writer.write_record(row(trial))?;
         }
         writer.flush()?;
     }

@@ -206,7 +206,7 @@ env = { TOKEN = { from_env = "PATH", secret = true } }
 [grid]
 n = [1]
 [login]
-values = { key = { from_env = "CARGO_MANIFEST_DIR", secret = true } }
+values = { key = { from_env = "KEY", secret = true } }
 [[login.step]]
 path = "/login?key={{ key }}"
 [[endpoint]]
@@ -218,9 +218,11 @@ rate = 20
 time = "1h"
 "#;
         let path = std::path::Path::new("grid.toml");
-        let grid = crate::grid_file::from_text(path, text, 1).unwrap();
+        let mut grid = crate::grid_file::from_text(path, text, 1).unwrap();
         let secret = std::env::var("PATH").unwrap();
-        let key = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+        let key = "a key of the login";
+        let login = grid.file.login.take().unwrap();
+        grid.file.login = Some(login.resolve(|_| Some(key)).unwrap());
         let fault = || Fault {
             code: ErrorCode::Process,
             message: format!("cannot run {secret}"),
