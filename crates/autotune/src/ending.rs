@@ -105,7 +105,7 @@ fn told(fault: &Fault) -> String {
 }
 
 /// An error and its causes on one line.
-fn causes(first: &(dyn Error + 'static)) -> String {
+pub(crate) fn causes(first: &(dyn Error + 'static)) -> String {
     let mut text = first.to_string();
     let mut next = first.source();
     while let Some(cause) = next {

@@ -11,6 +11,7 @@ use autotune_model::{Configuration, CpuPlacement, ErrorCode, TrialRecord, TrialS
 use autotune_sweep::{Fault, RunTrial};
 use autotune_trial::{TrialContext, TrialError, TrialEvent, Trials, Verified};
 
+use crate::ending::causes;
 use crate::failure::Failure;
 use crate::grid_file::Grid;
 use crate::host;
@@ -118,20 +119,8 @@ pub(crate) fn fault(error: &TrialError) -> Fault {
     Fault {
         code: error.code(),
         message: error.to_string(),
-        source: causes(error).map(Into::into),
+        source: error.source().map(|cause| causes(cause).into()),
     }
-}
-
-/// All causes of an error on one line, the nearest first.
-fn causes(error: &dyn Error) -> Option<String> {
-    let nearest = error.source()?;
-    let mut text = nearest.to_string();
-    let mut next = nearest.source();
-    while let Some(cause) = next {
-        text.push_str(&format!(": {cause}"));
-        next = cause.source();
-    }
-    Some(text)
 }
 
 /// A fault as the program's end.
