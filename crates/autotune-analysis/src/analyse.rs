@@ -11,7 +11,7 @@ use crate::outcome::{
     VerdictWord,
 };
 use crate::sample::{Arm, Arms, Launch, arms, differences};
-use crate::{disturbed, drift, estimate, feasible, growth, noise, recommend};
+use crate::{disturbed, drift, estimate, feasible, growth, noise, recommend, surge};
 
 /// From a history and an objective to everything that follows from them.
 ///
@@ -19,10 +19,9 @@ use crate::{disturbed, drift, estimate, feasible, growth, noise, recommend};
 /// the verdict is about what there is. Pure: no clock, no chance.
 pub fn analyse(history: &History, objective: &Objective) -> Analysis {
     let arms = arms(history, objective);
-    let control = history.control();
     let mut all: Vec<ConfigAnalysis> = arms
         .values()
-        .map(|arm| describe(arm, objective, control))
+        .map(|arm| describe(arm, &Asked { history, objective }))
         .collect();
     let feasible: Vec<ConfigId> = all
         .iter()
@@ -61,7 +60,7 @@ pub fn analyse(history: &History, objective: &Objective) -> Analysis {
         configurations: all,
         verdict,
         noise,
-        drift: drift::drift(&arms, control, objective),
+        drift: drift::drift(&arms, history.control(), objective),
         disturbed: disturbed::disturbed(history),
         fewest_requests,
     }
@@ -70,24 +69,37 @@ pub fn analyse(history: &History, objective: &Objective) -> Analysis {
 fn moment(history: &History) -> Moment {
     match history.decisions.last().map(|decision| &decision.kind) {
         // An answered study ended because of what was seen at its last look.
-        Some(DecisionKind::Stopped {
-            reason: StopReason::Answered,
-        })
+        Some(
+            DecisionKind::Stopped {
+                reason: StopReason::Answered,
+            }
+            | DecisionKind::Compared {
+                reason: StopReason::Answered,
+            },
+        )
         | None => Moment::Underway,
-        Some(DecisionKind::Stopped { .. }) => Moment::Ended,
+        Some(DecisionKind::Stopped { .. } | DecisionKind::Compared { .. }) => Moment::Ended,
         Some(
             DecisionKind::Planned { .. } | DecisionKind::BlockClosed { .. } | DecisionKind::Resumed,
         ) => Moment::Underway,
     }
 }
 
+/// What a configuration is described for.
+struct Asked<'a> {
+    history: &'a History,
+    objective: &'a Objective,
+}
+
 /// What follows from one configuration alone.
-fn describe(arm: &Arm<'_>, objective: &Objective, control: Option<ConfigId>) -> ConfigAnalysis {
+fn describe(arm: &Arm<'_>, asked: &Asked<'_>) -> ConfigAnalysis {
+    let Asked { history, objective } = asked;
     let id = arm.configuration.id();
     let launches = arm.tally();
     let endpoints = estimate::endpoints(arm);
     let footprint = estimate::footprint(arm);
-    let limits = feasible::limits(objective, arm, &endpoints);
+    let mut limits = feasible::limits(objective, arm, &endpoints);
+    limits.extend(surge::check(history, objective, id));
     ConfigAnalysis {
         configuration: arm.configuration.clone(),
         id,
@@ -95,7 +107,7 @@ fn describe(arm: &Arm<'_>, objective: &Objective, control: Option<ConfigId>) -> 
             .baseline
             .as_ref()
             .is_some_and(|baseline| baseline.id() == id),
-        is_control: control == Some(id),
+        is_control: history.control() == Some(id),
         launches,
         objective: None,
         ratio_to_best: None,
@@ -309,13 +321,21 @@ fn judge(all: &mut [ConfigAnalysis], reading: &Reading<'_>) -> Verdict {
         let decided = reading.is_within_accept(one) || reading.is_worse(one);
         !decided && recommend::is_lighter(one, chosen)
     };
+    // What was never measured may be better than the best measured.
+    let word = match (resolved && !unknown, chosen.is_baseline) {
+        (false, _) => VerdictWord::Unresolved,
+        (true, true) => VerdictWord::KeepCurrent,
+        (true, false) => VerdictWord::Recommended,
+    };
+    // A recommended one must carry the surge; one that does not is infeasible.
+    let waits_for_surge = surge::is_open(&chosen.limits) && word != VerdictWord::Unresolved;
     let verdict = Verdict {
-        // What was never measured may be better than the best measured.
-        word: match (resolved && !unknown, chosen.is_baseline) {
-            (false, _) => VerdictWord::Unresolved,
-            (true, true) => VerdictWord::KeepCurrent,
-            (true, false) => VerdictWord::Recommended,
+        word: if waits_for_surge {
+            VerdictWord::Unresolved
+        } else {
+            word
         },
+        but_for_surge: waits_for_surge.then_some(word),
         recommended: Some(chosen.id),
         tie_set: std::iter::once(chosen.id)
             .chain(tied.iter().map(|one| one.id))
@@ -356,6 +376,7 @@ fn nothing_chosen(word: VerdictWord) -> Verdict {
         bound_us: None,
         exploratory: Vec::new(),
         why: Vec::new(),
+        but_for_surge: None,
         lighter_open: Vec::new(),
         memory_growth: None,
         against_baseline: None,

@@ -10,7 +10,7 @@ use crate::outcome::{
 use crate::sample::{Arm, endpoint_us};
 
 /// The confidence of "shown" and "broken".
-const CONFIDENCE: f64 = 0.95;
+pub(crate) const CONFIDENCE: f64 = 0.95;
 
 /// How many requests of an endpoint, none of which fails, show that a limit on the
 /// error rate holds; `None` for a limit that no number of requests shows.
@@ -182,6 +182,14 @@ fn broken(check: &LimitCheck) -> String {
             "{limit}: {}, at most {} allowed",
             seen_us.map_or_else(not_attained, ms),
             ms(at_most_us)
+        ),
+        LimitFigures::Surge {
+            factor,
+            carried,
+            failed,
+        } => format!(
+            "{limit}: {factor} times the rate is not carried in {failed} of {} launches",
+            carried + failed
         ),
         LimitFigures::Memory { at_most, seen, .. } => {
             let bytes = |bytes: f64| Bytes::new(bytes as u64).to_string();

@@ -19,6 +19,7 @@ mod noise;
 pub mod outcome;
 mod recommend;
 mod sample;
+pub mod surge;
 #[cfg(test)]
 mod testing;
 

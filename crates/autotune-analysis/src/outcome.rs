@@ -224,6 +224,15 @@ pub enum LimitFigures {
         /// (Student's t on the logs); `None` with one launch.
         upper: Option<f64>,
     },
+    /// A multiple of the rate that was compared under; see [`crate::surge`].
+    Surge {
+        /// How many times the rate.
+        factor: f64,
+        /// Launches that carried it.
+        carried: u32,
+        /// Launches that did not.
+        failed: u32,
+    },
 }
 
 /// What the data say of a limit.
@@ -272,6 +281,8 @@ pub struct Verdict {
     pub exploratory: Vec<Exploratory>,
     /// Why this one, in the order of the tie-break; each names a number.
     pub why: Vec<Reason>,
+    /// Where only the surge is open: what the word is once it is carried.
+    pub but_for_surge: Option<VerdictWord>,
     /// Configurations that need less memory than the recommended and are neither
     /// shown within `accept` nor outside: more time could change the answer.
     pub lighter_open: Vec<ConfigId>,

@@ -8,7 +8,7 @@
 
 use autotune_model::{Bytes, Configuration, Objective};
 
-use crate::outcome::{ConfigAnalysis, LimitState, Reason};
+use crate::outcome::{ConfigAnalysis, LimitFigures, LimitState, Reason};
 
 /// Memory is equal within this share of the least …
 const MEMORY_SHARE: f64 = 0.05;
@@ -67,10 +67,12 @@ pub(crate) fn choose<'a>(
 type Kept<'a> = (Vec<&'a ConfigAnalysis>, Option<Reason>);
 
 fn limits_shown<'a>(_: &Objective, left: &[&'a ConfigAnalysis]) -> Kept<'a> {
+    // The surge is asked of the chosen one, after the choice.
     let shown = |one: &&ConfigAnalysis| {
         let all = one
             .limits
             .iter()
+            .filter(|check| !matches!(check.figures, LimitFigures::Surge { .. }))
             .all(|check| check.state == LimitState::Shown);
         all && one.launches.failed() == 0
     };

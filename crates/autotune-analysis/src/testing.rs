@@ -39,6 +39,7 @@ pub(crate) fn objective() -> Objective {
         max_error_rate: Some(share(0.01)),
         max_latency: Vec::new(),
         max_memory: None,
+        surge: None,
         accept: Accept {
             relative: Some(share(0.05)),
             absolute: None,

@@ -177,14 +177,15 @@ fn grid_file(
     let cores = host.as_ref().map_or(1, cores);
     let space = grid::read(root, &servers, cores, faults);
     let (endpoints, space) = (endpoints?, space?);
-    let ((connections, load), login) = (load?, login?);
+    let (load, login) = (load?, login?);
     if let Some(login) = &login {
-        login::check_users(root, (login, &load), faults)?;
+        login::check_users(root, (login, &load.shape), faults)?;
     }
     let mut goal = goal?;
     let max_latency = goal::max_latency(std::mem::take(&mut goal.max_latency), &endpoints, faults);
     let mut objective = objective(goal, &endpoints, &space, &servers);
     objective.max_latency = max_latency?;
+    objective.surge = load.surge;
     let places = Places {
         variants: servers.iter().map(|server| server.places.clone()).collect(),
         requests_from_env: [
@@ -201,8 +202,8 @@ fn grid_file(
         data: data?,
         login,
         endpoints,
-        load,
-        connections,
+        load: load.shape,
+        connections: load.connections,
         objective,
         host: host?,
         budget: budget?,
@@ -240,6 +241,7 @@ fn objective(
         max_error_rate: Some(goal.max_error_rate),
         max_latency: Vec::new(),
         max_memory: goal.max_memory,
+        surge: None,
         accept: goal.accept,
         min_effect: goal.min_effect,
         weights: endpoints

@@ -1,6 +1,6 @@
 //! `[load]`: how requests arrive and how connections are used.
 
-use autotune_model::{Arrivals, ConnectionPolicy, ErrorCode, LoadShape, Rate, Users};
+use autotune_model::{Arrivals, ConnectionPolicy, ErrorCode, LoadShape, Rate, Surge, Users};
 
 use crate::fault::{Checked, Faults, GridFault};
 use crate::scalar;
@@ -11,8 +11,8 @@ pub(crate) const KEYS: Keys<'_> = Keys {
     planned: &["groups"],
 };
 pub(crate) const OPEN_KEYS: Keys<'_> = Keys {
-    known: &["rate", "arrivals"],
-    planned: &["surge", "steps", "ramp", "groups"],
+    known: &["rate", "arrivals", "surge"],
+    planned: &["steps", "ramp", "groups"],
 };
 pub(crate) const CLOSED_KEYS: Keys<'_> = Keys {
     known: &["users", "think"],
@@ -20,18 +20,22 @@ pub(crate) const CLOSED_KEYS: Keys<'_> = Keys {
 };
 const HOW: &str = "add [load.open] with `rate`, or [load.closed] with `users`";
 
+/// `[load]`.
+pub(crate) struct Load {
+    pub(crate) connections: ConnectionPolicy,
+    pub(crate) shape: LoadShape,
+    pub(crate) surge: Option<Surge>,
+}
+
 /// How connections are used, and the load.
-pub(crate) fn read(
-    root: &Table<'_>,
-    faults: &mut Faults,
-) -> Checked<(ConnectionPolicy, LoadShape)> {
+pub(crate) fn read(root: &Table<'_>, faults: &mut Faults) -> Checked<Load> {
     let load = root.section("load", &KEYS, faults)?;
     let connections = load
         .require("connections", "\"keep-alive\" or \"per-request\"", faults)
         .and_then(|node| connections(&node, faults));
     let shape = match (load.given("open"), load.given("closed")) {
         (Some(_), None) => open(&load, faults),
-        (None, Some(_)) => closed(&load, faults),
+        (None, Some(_)) => closed(&load, faults).map(|shape| (shape, None)),
         (None, None) => {
             load.not_misspelt("open").and(load.not_misspelt("closed"))?;
             let message = "no load is given";
@@ -51,7 +55,12 @@ pub(crate) fn read(
             Err(faults.add(fault.hint("keep one of the two")))
         }
     };
-    Ok((connections?, shape?))
+    let (shape, surge) = shape?;
+    Ok(Load {
+        connections: connections?,
+        shape,
+        surge,
+    })
 }
 
 fn connections(node: &Node<'_>, faults: &mut Faults) -> Checked<ConnectionPolicy> {
@@ -64,7 +73,7 @@ fn connections(node: &Node<'_>, faults: &mut Faults) -> Checked<ConnectionPolicy
     node.choice(&choices.map(|policy| (policy.as_str(), policy)), faults)
 }
 
-fn open(load: &Table<'_>, faults: &mut Faults) -> Checked<LoadShape> {
+fn open(load: &Table<'_>, faults: &mut Faults) -> Checked<(LoadShape, Option<Surge>)> {
     let table = load.section("open", &OPEN_KEYS, faults)?;
     let rate = table
         .require(
@@ -86,9 +95,24 @@ fn open(load: &Table<'_>, faults: &mut Faults) -> Checked<LoadShape> {
             ];
             node.choice(&choices, faults)
         });
-    Ok(LoadShape::Open {
+    let surge = table.get("surge").map(|node| surge(&node, faults));
+    let shape = LoadShape::Open {
         rate: rate?,
         arrivals: arrivals?,
+    };
+    Ok((shape, surge.transpose()?))
+}
+
+fn surge(node: &Node<'_>, faults: &mut Faults) -> Checked<Surge> {
+    let factor = node.positive(faults)?;
+    Surge::new(factor).ok_or_else(|| {
+        let message = format!(
+            "`surge` is how many times the rate, above 1 and at most {}",
+            Surge::MOST
+        );
+        let fault = node.fault(message, "not a surge");
+        faults
+            .add(fault.hint("surge = 1.5 asks the recommended setting to carry half as much again"))
     })
 }
 

@@ -5,7 +5,7 @@
 //! The keys come from the readers themselves, so that none can be forgotten; a
 //! test holds the schema against the reader from both sides.
 
-use autotune_model::{Method, Param, ParamKind, Profile};
+use autotune_model::{Method, Param, ParamKind, Profile, Surge};
 use serde_json::{Map, Value, json};
 
 use crate::defaults::DEFAULTS;
@@ -376,6 +376,10 @@ fn open_key(key: &str) -> Option<Value> {
         "arrivals" => (
             json!({ "enum": ["poisson", "constant"] }),
             "Independent of each other, or evenly spaced.",
+        ),
+        "surge" => (
+            json!({ "type": "number", "exclusiveMinimum": 1, "maximum": Surge::MOST }),
+            "How many times the rate the recommended setting must also carry, without a growing backlog and within max_error_rate; it is launched under that at the end, and refused where it fails in two launches.",
         ),
         _ => return None,
     };

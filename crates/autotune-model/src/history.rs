@@ -46,6 +46,11 @@ pub enum DecisionKind {
         /// Its number.
         block: u32,
     },
+    /// Nothing more is compared; what is left are launches under the surge.
+    Compared {
+        /// Why the comparison has ended.
+        reason: StopReason,
+    },
     /// The procedure has ended.
     Stopped {
         /// Why.
@@ -98,6 +103,7 @@ impl History {
             .find_map(|decision| match decision.kind {
                 DecisionKind::Planned { control, .. } => Some(control),
                 DecisionKind::BlockClosed { .. }
+                | DecisionKind::Compared { .. }
                 | DecisionKind::Stopped { .. }
                 | DecisionKind::Resumed => None,
             })

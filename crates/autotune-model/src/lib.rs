@@ -34,7 +34,7 @@ pub use histogram::{Histogram, SparseHistogram};
 pub use history::{Decision, DecisionKind, History, StopReason};
 pub use host::{CpuPlacement, CpuSet, HostFacts};
 pub use id::{ConfigId, Seed, VariantName};
-pub use load::{Arrivals, LoadShape, Users};
+pub use load::{Arrivals, LoadShape, Surge, Users};
 pub use login::{Extractor, Login, LoginStep};
 pub use objective::{Accept, MaxLatency, Metric, Objective, Over, Quantile};
 pub use profile::{Condition, ConfigFile, Fold, Param, ParamKind, Profile, Recycling, Test};

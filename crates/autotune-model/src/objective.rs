@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::configuration::Configuration;
 use crate::endpoint::EndpointName;
+use crate::load::Surge;
 use crate::units::{Bytes, Share};
 use crate::value::ParamName;
 
@@ -21,6 +22,8 @@ pub struct Objective {
     pub max_latency: Vec<MaxLatency>,
     /// The most memory that the tree may take at its peak.
     pub max_memory: Option<Bytes>,
+    /// How many times the rate the recommended one must also carry.
+    pub surge: Option<Surge>,
     /// What the user gives for less memory.
     pub accept: Accept,
     /// Differences below this are not worth resolving.

@@ -15,6 +15,9 @@ pub enum Stage {
     Preflight,
     /// The blocks that the verdict rests on.
     Measure,
+    /// Launches of a configuration that is about to be recommended, under a
+    /// multiple of the rate. A block is a configuration, a position a launch.
+    Surge,
 }
 
 impl Stage {
@@ -23,12 +26,13 @@ impl Stage {
         match self {
             Self::Preflight => "preflight",
             Self::Measure => "measure",
+            Self::Surge => "surge",
         }
     }
 
     /// Back from [`Stage::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Preflight, Self::Measure]
+        [Self::Preflight, Self::Measure, Self::Surge]
             .into_iter()
             .find(|stage| stage.as_str() == text)
     }

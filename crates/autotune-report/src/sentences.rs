@@ -68,6 +68,9 @@ fn recommended(study: &Study<'_>, word: VerdictWord, config: &ConfigAnalysis) ->
         VerdictWord::KeepCurrent => format!("keep {name}, which runs today"),
         VerdictWord::Recommended | VerdictWord::Infeasible => name.to_owned(),
         VerdictWord::Unresolved => match unmeasured(study).as_slice() {
+            [] if study.analysis.verdict.but_for_surge.is_some() => format!(
+                "unresolved, as it was not shown to carry the surge; the favourite is {name}"
+            ),
             [] => format!("unresolved, the favourite is {name}"),
             names => format!(
                 "unresolved, as {} could not be measured; the favourite of the others is {name}",
@@ -258,6 +261,7 @@ fn limit_text(check: &LimitCheck) -> String {
         LimitFigures::Share { at_most, .. } => crate::format::percent_exactly(at_most * 100.0),
         LimitFigures::Time { at_most_us, .. } => time_us(at_most_us),
         LimitFigures::Memory { at_most, .. } => memory(Bytes::new(at_most as u64)),
+        LimitFigures::Surge { factor, .. } => format!("{factor} times the rate"),
     };
     format!("{} of {at_most}", check.limit)
 }
@@ -271,6 +275,24 @@ fn one_limit(config: &ConfigAnalysis, limit: &str) -> Option<String> {
             .filter(|check| limit_text(check) == limit)
     };
     let of_server = own().find(|check| check.endpoint.is_none());
+    if let Some(LimitFigures::Surge {
+        carried, failed, ..
+    }) = of_server.map(|check| check.figures)
+    {
+        return Some(match of_server.map(|check| check.state) {
+            Some(LimitState::Shown) => {
+                format!(
+                    "The {limit} is carried in {carried} of {} launches.",
+                    carried + failed
+                )
+            }
+            _ => format!(
+                "Whether the {limit} is carried is open: {} of {} launches did.",
+                carried,
+                carried + failed
+            ),
+        });
+    }
     if let Some(check) = of_server {
         return match check.state {
             LimitState::Shown => Some(format!("{limit} is shown to hold.")),

@@ -275,6 +275,7 @@ impl<'a> Study<'a> {
                     resolvable_pct,
                 }),
                 DecisionKind::BlockClosed { .. }
+                | DecisionKind::Compared { .. }
                 | DecisionKind::Stopped { .. }
                 | DecisionKind::Resumed => None,
             })

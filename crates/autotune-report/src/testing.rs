@@ -332,6 +332,7 @@ fn objective() -> Objective {
         max_error_rate: Some(Share::new(0.01).unwrap()),
         max_latency: Vec::new(),
         max_memory: None,
+        surge: None,
         accept: Accept {
             relative: Some(Share::new(0.10).unwrap()),
             absolute: None,
@@ -395,6 +396,7 @@ fn analysis(history: &History) -> Analysis {
                 memory: mebibytes(38.2),
                 next: mebibytes(40.4),
             }],
+            but_for_surge: None,
             lighter_open: Vec::new(),
             memory_growth: Some(MemoryGrowth {
                 mib_per_1000_requests: 0.42,

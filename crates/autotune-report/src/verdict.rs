@@ -7,7 +7,7 @@ mod configuration;
 
 use std::collections::BTreeMap;
 
-use autotune_model::{Bytes, MaxLatency};
+use autotune_model::{Bytes, MaxLatency, Surge};
 use serde::{Serialize, Serializer};
 
 use crate::conditions;
@@ -89,6 +89,7 @@ struct ObjectiveRecord {
     max_error_rate_pct: Option<f64>,
     max_latency: Vec<MaxLatencyRecord>,
     max_memory_bytes: Option<u64>,
+    surge: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -236,6 +237,7 @@ fn objective(study: &Study<'_>) -> ObjectiveRecord {
         max_error_rate_pct: objective.max_error_rate.map(|share| share.percent()),
         max_latency: objective.max_latency.iter().map(max_latency).collect(),
         max_memory_bytes: objective.max_memory.map(Bytes::get),
+        surge: objective.surge.map(Surge::get),
     }
 }
 

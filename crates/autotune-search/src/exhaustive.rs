@@ -11,6 +11,8 @@
 //! 3. It stops when the next block does not fit into the budget; or at a look
 //!    (see `autotune_analysis::compare`) when the recommended configuration is
 //!    shown within `accept` and no lighter one is open.
+//! 4. Where the recommended one must carry a surge, it is launched under that at
+//!    the end; one that does not carry it is out, and the next one is asked.
 
 use std::time::Duration;
 
@@ -28,9 +30,13 @@ use crate::length::{self, Length, Room};
 use crate::outlook::{self, Known, Outlook, Pace};
 use crate::plan::{Plan, Warning};
 use crate::procedure::Next;
+use crate::surge;
 
 /// Blocks of the pre-flight: each probe is launched so often.
 const PREFLIGHT_BLOCKS: u32 = 2;
+
+/// What is known, and what follows from it.
+type Seen<'a> = (&'a History, &'a Analysis);
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,10 +77,10 @@ impl Exhaustive {
         {
             let left = outstanding(self.block(history, decided, block), history);
             if !left.is_empty() {
-                return self.run_or_stop(history, left);
+                return self.run_or_stop((history, analysis), left);
             }
             if is_answered(history, analysis) {
-                return Next::Done(StopReason::Answered);
+                return self.end((history, analysis), StopReason::Answered);
             }
         }
         let block = current.map_or(0, |block| block + 1);
@@ -82,7 +88,7 @@ impl Exhaustive {
         if trials.is_empty() {
             return Next::Done(StopReason::NothingMeasurable);
         }
-        self.run_or_stop(history, trials)
+        self.run_or_stop((history, analysis), trials)
     }
 
     /// The trials that the pre-flight launches.
@@ -142,6 +148,7 @@ impl Exhaustive {
             left,
             overhead,
             per_second,
+            reserved: surge::usual(&self.plan),
         };
         let decided = length::comparison(&self.plan, room);
         let fit = length::blocks(room, decided);
@@ -202,16 +209,46 @@ impl Exhaustive {
         }
     }
 
-    /// The trials, unless they do not fit into what is left of the budget.
-    fn run_or_stop(&self, history: &History, trials: Vec<TrialSpec>) -> Next {
-        let overhead = length::overhead(history.trials.iter());
-        let needed: Duration = trials.iter().map(|spec| spec.length + overhead).sum();
-        let left = self.plan.budget.saturating_sub(history.time_spent());
-        if needed <= left {
+    /// The trials, unless they do not fit into what is left of the budget beside
+    /// the launches under the surge.
+    fn run_or_stop(&self, seen: Seen<'_>, trials: Vec<TrialSpec>) -> Next {
+        let slot = trials.first().map_or(Duration::ZERO, |spec| spec.length);
+        let reserve = (slot + length::overhead(seen.0.trials.iter())) * surge::usual(&self.plan);
+        if self.fits(seen.0, &trials, reserve) {
             Next::Run(trials)
         } else {
-            Next::Done(StopReason::Budget)
+            self.end(seen, StopReason::Budget)
         }
+    }
+
+    /// The end of the comparison, and of all once the recommended configuration
+    /// is settled under the surge. The comparison's end is written down first, as
+    /// it decides how much error the choice may spend, and hence what is launched.
+    fn end(&self, (history, analysis): Seen<'_>, reason: StopReason) -> Next {
+        let Some(decided) = decided(history).filter(|_| self.plan.surge.is_some()) else {
+            return Next::Done(reason);
+        };
+        let launch = surge::next(&self.plan, decided.length, (history, analysis));
+        let launch = launch.map(|spec| vec![spec]);
+        let launch = launch.filter(|launch| self.fits(history, launch, Duration::ZERO));
+        let last = history.decisions.last().map(|last| &last.kind);
+        match (launch, last) {
+            (Some(launch), Some(DecisionKind::Compared { reason: of })) if *of == reason => {
+                Next::Run(launch)
+            }
+            (
+                None,
+                Some(DecisionKind::Compared { reason: of } | DecisionKind::Stopped { reason: of }),
+            ) if *of == reason => Next::Done(reason),
+            _ => Next::Decide(DecisionKind::Compared { reason }),
+        }
+    }
+
+    /// Whether these trials fit into what is left of the budget beside a reserve.
+    fn fits(&self, history: &History, trials: &[TrialSpec], reserve: Duration) -> bool {
+        let overhead = length::overhead(history.trials.iter());
+        let needed: Duration = trials.iter().map(|spec| spec.length + overhead).sum();
+        needed + reserve <= self.plan.budget.saturating_sub(history.time_spent())
     }
 
     /// What the pre-flight found that a user should know.
@@ -242,6 +279,7 @@ impl Exhaustive {
             left: self.plan.budget.saturating_sub(spent),
             overhead: length::overhead(trials.iter().copied()),
             per_second,
+            reserved: surge::usual(&self.plan),
         };
         let pace = Pace {
             blocks: length::blocks(room, decided.length),
@@ -273,6 +311,7 @@ fn decided(history: &History) -> Option<Decided> {
                 length: Length { length, warm_up },
             }),
             DecisionKind::BlockClosed { .. }
+            | DecisionKind::Compared { .. }
             | DecisionKind::Stopped { .. }
             | DecisionKind::Resumed => None,
         })
@@ -288,14 +327,16 @@ fn is_answered(history: &History, analysis: &Analysis) -> bool {
     let was_looked_at = history.decisions.last().is_some_and(|last| {
         matches!(
             last.kind,
-            DecisionKind::Stopped {
+            DecisionKind::Compared {
+                reason: StopReason::Budget
+            } | DecisionKind::Stopped {
                 reason: StopReason::Budget | StopReason::NothingMeasurable
             }
         )
     });
     let verdict = &analysis.verdict;
     let resolved = matches!(
-        verdict.word,
+        verdict.but_for_surge.unwrap_or(verdict.word),
         VerdictWord::Recommended | VerdictWord::KeepCurrent
     );
     let is_confirmed = analysis.complete_blocks >= FIRST_LOOK;

@@ -62,6 +62,8 @@ pub(crate) struct Room {
     pub(crate) overhead: Duration,
     /// Requests per second over all endpoints.
     pub(crate) per_second: f64,
+    /// Trials after the comparison: those under the surge.
+    pub(crate) reserved: u32,
 }
 
 /// The length of the comparison's trials.
@@ -73,7 +75,7 @@ pub(crate) struct Room {
 pub(crate) fn comparison(plan: &Plan, room: Room) -> Length {
     let fit = |blocks: u32| {
         let slots = blocks * u32::try_from(room.configurations.max(1)).unwrap_or(u32::MAX);
-        (room.left / slots).saturating_sub(room.overhead)
+        (room.left / (slots + room.reserved)).saturating_sub(room.overhead)
     };
     let needed = needed(plan, room.per_second).max(SHORTEST);
     let wanted = needed.max((3 * room.overhead).min(LONGEST));
@@ -84,7 +86,8 @@ pub(crate) fn comparison(plan: &Plan, room: Room) -> Length {
 /// How often the comparison's blocks fit into what is left.
 pub(crate) fn blocks(room: Room, decided: Length) -> f64 {
     let slot = decided.length + room.overhead;
-    room.left.as_secs_f64() / slot.as_secs_f64() / room.configurations.max(1) as f64
+    let left = room.left.saturating_sub(slot * room.reserved);
+    left.as_secs_f64() / slot.as_secs_f64() / room.configurations.max(1) as f64
 }
 
 fn rounded_up(time: Duration) -> Duration {
@@ -155,6 +158,7 @@ mod tests {
                 arrivals: Arrivals::Poisson,
             },
             metric: Metric::Latency(Quantile::P95),
+            surge: None,
             rarest_endpoint: Share::new(0.25).unwrap(),
         }
     }
@@ -165,7 +169,19 @@ mod tests {
             left: Duration::from_secs(seconds),
             overhead: Duration::from_secs(2),
             per_second: 100.0,
+            reserved: 0,
         }
+    }
+
+    #[test]
+    fn room_is_kept_for_launches_after_the_comparison() {
+        // 8 blocks of 5, and 2: 42 slots of 8 s.
+        let asked = Room {
+            reserved: 2,
+            ..room(42 * 8)
+        };
+        assert_eq!(comparison(&plan(100.0), asked).length.as_secs(), 6);
+        assert_eq!(blocks(asked, Length::of(Duration::from_secs(6))), 8.0);
     }
 
     #[test]

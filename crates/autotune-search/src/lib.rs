@@ -12,6 +12,7 @@ mod length;
 mod outlook;
 mod plan;
 mod procedure;
+mod surge;
 
 pub use exhaustive::Exhaustive;
 pub use outlook::{Known, Outlook};

@@ -9,6 +9,7 @@ use autotune_model::Metric;
 
 use crate::length::{self, Length, Room};
 use crate::plan::{Plan, Warning};
+use crate::surge;
 
 /// What is known before the pre-flight.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -72,6 +73,7 @@ pub(crate) fn outlook(plan: &Plan, probes: u32, known: Known) -> Outlook {
         // Without a rate the usual limit is taken; requests that are rare make
         // trials longer than that, where the budget allows.
         per_second: per_second.unwrap_or(0.0),
+        reserved: surge::usual(plan),
     };
     let decided = length::comparison(plan, room);
     let blocks = length::blocks(room, decided);
@@ -79,6 +81,7 @@ pub(crate) fn outlook(plan: &Plan, probes: u32, known: Known) -> Outlook {
     let count = u32::try_from(plan.configurations.len()).unwrap_or(u32::MAX);
     let block = (decided.length + overhead) * count;
     let pace = Pace { blocks, per_second };
+    let surge = (decided.length + overhead) * surge::usual(plan);
     Outlook {
         preflight_trials: probes,
         preflight,
@@ -87,8 +90,8 @@ pub(crate) fn outlook(plan: &Plan, probes: u32, known: Known) -> Outlook {
         overhead,
         block,
         blocks: whole,
-        earliest_end: (whole >= FIRST_LOOK).then(|| preflight + block * FIRST_LOOK),
-        latest_end: preflight + block * whole,
+        earliest_end: (whole >= FIRST_LOOK).then(|| preflight + block * FIRST_LOOK + surge),
+        latest_end: preflight + block * whole + surge,
         requests: per_second.map(|rate| requests(plan, decided, rate)),
         requests_needed: needed(plan.metric),
         warnings: too_few(plan, decided, pace),
@@ -156,6 +159,7 @@ mod tests {
             budget: Duration::from_secs(budget),
             load,
             metric: Metric::Latency(Quantile::P95),
+            surge: None,
             rarest_endpoint: Share::new(0.25).unwrap(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use autotune_model::{ConfigId, Configuration, LoadShape, Metric, Seed, Share};
+use autotune_model::{ConfigId, Configuration, LoadShape, Metric, Seed, Share, Surge};
 
 /// What there is to compare, with what, for how long.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Plan {
     pub budget: Duration,
     /// How every trial is loaded.
     pub load: LoadShape,
+    /// How many times that load the recommended one must also carry.
+    pub surge: Option<Surge>,
     /// What is minimised: it decides how many requests a trial needs.
     pub metric: Metric,
     /// The share of the traffic of the rarest endpoint.

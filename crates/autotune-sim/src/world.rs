@@ -1,11 +1,11 @@
 //! The simulated world: what each configuration is worth, and what blurs it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use autotune_model::{
     Accounting, Anchor, Bytes, ConfigId, EndpointLoad, EndpointName, GeneratorRecord,
-    GeneratorVerdict, Histogram, HostLoad, LoadRecord, Outcome, Seed, ServerRecord, Span,
+    GeneratorVerdict, Histogram, HostLoad, LoadRecord, Outcome, Seed, ServerRecord, Span, Stage,
     TrialRecord, TrialSpec,
 };
 use autotune_sweep::{Fault, RunTrial};
@@ -51,6 +51,8 @@ pub struct World {
     /// How often others take a fifth of the machine during a trial, which then is
     /// three times as slow; never twice at the same place.
     pub disturbed: f64,
+    /// Those that are overloaded under a surge.
+    pub fails_surge: BTreeSet<ConfigId>,
     /// For all noise.
     pub seed: Seed,
     /// What a trial takes besides its load.
@@ -74,6 +76,7 @@ impl World {
             block_noise: 0.02,
             drift_per_hour: 0.0,
             disturbed: 0.0,
+            fails_surge: BTreeSet::new(),
             seed,
             overhead: Duration::from_secs(2),
             now_ns: 0,
@@ -116,6 +119,10 @@ impl World {
 
     fn outcome(&self, server: &SimulatedServer, spec: &TrialSpec) -> Outcome {
         let detail = "simulated".to_owned();
+        let is_surge = spec.key.stage == Stage::Surge;
+        if is_surge && self.fails_surge.contains(&spec.configuration.id()) {
+            return Outcome::Overloaded { detail };
+        }
         match server.failing {
             Failing::AlwaysOverloaded => Outcome::Overloaded { detail },
             Failing::Dies(share) if self.chance("chance", spec) < share => Outcome::Died { detail },

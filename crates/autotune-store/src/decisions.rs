@@ -105,6 +105,11 @@ fn columns_of(kind: &DecisionKind) -> Result<Columns, Fault> {
             block: Some(*block),
             ..Columns::default()
         },
+        DecisionKind::Compared { reason } => Columns {
+            kind: "compared",
+            reason: Some(StopReason::as_str(*reason)),
+            ..Columns::default()
+        },
         DecisionKind::Stopped { reason } => Columns {
             kind: "stopped",
             reason: Some(StopReason::as_str(*reason)),
@@ -130,18 +135,24 @@ fn kind_of(row: &Row<'_>) -> Result<DecisionKind, Fault> {
             stage: stage_of(row)?,
             block: row.get("block")?,
         }),
-        "stopped" => {
-            let text: String = row.get("reason")?;
-            let reason = StopReason::parse(&text).ok_or(Fault::Unknown {
-                what: "reason to stop",
-                found: text,
-            })?;
-            Ok(DecisionKind::Stopped { reason })
-        }
+        "compared" => Ok(DecisionKind::Compared {
+            reason: reason_of(row)?,
+        }),
+        "stopped" => Ok(DecisionKind::Stopped {
+            reason: reason_of(row)?,
+        }),
         "resumed" => Ok(DecisionKind::Resumed),
         _ => Err(Fault::Unknown {
             what: "kind of decision",
             found: kind,
         }),
     }
+}
+
+fn reason_of(row: &Row<'_>) -> Result<StopReason, Fault> {
+    let text: String = row.get("reason")?;
+    StopReason::parse(&text).ok_or(Fault::Unknown {
+        what: "reason to stop",
+        found: text,
+    })
 }

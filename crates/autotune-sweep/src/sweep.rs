@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use autotune_analysis::{Analysis, analyse};
 use autotune_model::{
-    Decision, DecisionKind, ErrorCode, History, Objective, Outcome, Stage, StopReason, TrialRecord,
-    TrialSpec,
+    Decision, DecisionKind, ErrorCode, History, Objective, Outcome, Stage, StopReason, TrialKey,
+    TrialRecord, TrialSpec,
 };
 use autotune_search::{Next, Procedure, Warning};
 use autotune_store::{Claim, Lease, Series, Store, StoreError};
@@ -120,7 +120,7 @@ impl Sweep<'_> {
             let analysis = analyse(history, self.objective);
             match self.procedure.next(history, &analysis) {
                 Next::Run(trials) => {
-                    self.resume(history)?;
+                    self.resume(history, &trials)?;
                     let round = Round { trials, watch };
                     let ended = self.run_trials(history, round, world, on_event).await?;
                     if let Some(ended) = ended {
@@ -233,11 +233,16 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// Writes down that a study that had ended goes on.
-    fn resume(&mut self, history: &mut History) -> Result<(), StoreError> {
+    /// Writes down that a study that had ended goes on, or that one goes on with a
+    /// comparison that had ended.
+    fn resume(&mut self, history: &mut History, next: &[TrialSpec]) -> Result<(), StoreError> {
         let last = history.decisions.last().map(|last| &last.kind);
+        let compares = next.iter().any(|spec| spec.key.stage == Stage::Measure);
         match last {
             Some(DecisionKind::Stopped { .. }) => self.decide(history, DecisionKind::Resumed),
+            Some(DecisionKind::Compared { .. }) if compares => {
+                self.decide(history, DecisionKind::Resumed)
+            }
             _ => Ok(()),
         }
     }
@@ -274,10 +279,11 @@ impl Sweep<'_> {
         let Next::Run(left) = self.procedure.next(history, &analysis) else {
             return Ok(());
         };
-        let unfinished = left.iter().any(|spec| spec.key.block == block);
+        let is_of_it = |key: TrialKey| key.stage == Stage::Measure && key.block == block;
+        let unfinished = left.iter().any(|spec| is_of_it(spec.key));
         let of_block = || {
             let all = history.trials.iter();
-            all.filter(|t| t.spec.key.stage == Stage::Measure && t.spec.key.block == block)
+            all.filter(|trial| is_of_it(trial.spec.key))
         };
         let done: Duration = of_block().map(|trial| trial.span.length()).sum();
         let mean = done / u32::try_from(of_block().count().max(1)).unwrap_or(u32::MAX);

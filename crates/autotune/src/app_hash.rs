@@ -231,6 +231,9 @@ fn feed_objective(feed: &mut Feed, objective: &Objective) {
     }
     let most = objective.max_memory.map(|most| most.get().to_string());
     feed.texts(most.as_deref());
+    if let Some(surge) = objective.surge {
+        feed.texts([format!("surge {}", surge.get()).as_str()]);
+    }
     let baseline = objective.baseline.as_ref().map(Configuration::id);
     feed.texts(baseline.map(|id| id.to_string()).as_deref());
 }

@@ -81,6 +81,7 @@ impl Progress {
         let place = match key.stage {
             Stage::Preflight => "pre-flight".to_owned(),
             Stage::Measure => format!("block {}", key.block + 1),
+            Stage::Surge => "surge".to_owned(),
         };
         let again = if record.spec.attempt > 0 {
             " again"
@@ -178,6 +179,9 @@ fn decided(kind: &DecisionKind, history: &History) {
                 "block {} was interrupted for too long and is closed",
                 block + 1
             ));
+        }
+        DecisionKind::Compared { .. } => {
+            say("the comparison is over; what is recommended is launched under the surge");
         }
         DecisionKind::Stopped { .. } | DecisionKind::Resumed => {}
     }

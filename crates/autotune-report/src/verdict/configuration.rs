@@ -105,6 +105,11 @@ enum FiguresRecord {
         seen_bytes: Option<f64>,
         upper_bytes: Option<f64>,
     },
+    Surge {
+        factor: f64,
+        carried: u32,
+        failed: u32,
+    },
 }
 
 /// Parameters as an object in the order of the label.
@@ -235,6 +240,15 @@ fn limit(check: &LimitCheck) -> LimitRecord<'_> {
                 at_most_us,
                 seen_us,
                 upper_us,
+            },
+            LimitFigures::Surge {
+                factor,
+                carried,
+                failed,
+            } => FiguresRecord::Surge {
+                factor,
+                carried,
+                failed,
             },
             LimitFigures::Memory {
                 at_most,

@@ -170,9 +170,10 @@ pub(crate) fn not_measured(study: &Study<'_>) -> Vec<String> {
         .iter()
         .filter_map(|decision| match decision.kind {
             DecisionKind::BlockClosed { block, .. } => Some((block + 1).to_string()),
-            DecisionKind::Planned { .. } | DecisionKind::Stopped { .. } | DecisionKind::Resumed => {
-                None
-            }
+            DecisionKind::Planned { .. }
+            | DecisionKind::Compared { .. }
+            | DecisionKind::Stopped { .. }
+            | DecisionKind::Resumed => None,
         });
     let closed: Vec<String> = closed.collect();
     if !closed.is_empty() {

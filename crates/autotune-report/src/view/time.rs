@@ -29,6 +29,7 @@ pub(crate) fn rows(study: &Study<'_>) -> Vec<TimeRow> {
     let parts = [
         ("pre-flight", useful(Stage::Preflight)),
         ("comparison", useful(Stage::Measure)),
+        ("surge", useful(Stage::Surge)),
         (
             "attempts that say nothing",
             time_spent(study, |trial| trial.outcome.says_nothing()),

@@ -7,4 +7,5 @@ mod resume;
 #[cfg(test)]
 mod shared;
 mod study;
+mod surge;
 mod truth;

@@ -1,15 +1,15 @@
 //! A study that is interrupted before any of its trials, and resumed, ends in
 //! the same verdict; no finished trial is run again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use autotune_analysis::{Analysis, VerdictWord};
 use autotune_model::{
-    Anchor, Bytes, CpuPlacement, Decision, DecisionKind, History, HostFacts, Outcome, Seed, Span,
-    StopReason, TrialRecord, TrialSpec,
+    Anchor, Bytes, CpuPlacement, Decision, DecisionKind, History, HostFacts, Objective, Outcome,
+    Seed, Span, Stage, StopReason, Surge, TrialRecord, TrialSpec,
 };
-use autotune_search::Procedure;
+use autotune_search::{Plan, Procedure};
 use autotune_sim::{Failing, SimulatedServer, World};
 use autotune_store::{FORMAT, Series, Store, StudyMeta};
 use autotune_sweep::{Ended, Event, Finished, Sweep};
@@ -77,11 +77,23 @@ pub(crate) fn record(spec: &TrialSpec) -> TrialRecord {
     }
 }
 
-async fn sweep(path: &Path, world: &mut World, seed: Seed) -> Finished {
-    sweep_for(4, path, world, seed).await
+/// How many blocks are asked for, and whether a surge is.
+#[derive(Clone, Copy)]
+struct Asked {
+    blocks: u32,
+    surge: Option<Surge>,
 }
 
-async fn sweep_for(blocks: u32, path: &Path, world: &mut World, seed: Seed) -> Finished {
+async fn sweep(path: &Path, world: &mut World, seed: Seed) -> Finished {
+    let asked = Asked {
+        blocks: 4,
+        surge: None,
+    };
+    sweep_for(asked, path, world, seed).await
+}
+
+async fn sweep_for(asked: Asked, path: &Path, world: &mut World, seed: Seed) -> Finished {
+    let Asked { blocks, surge } = asked;
     let mut store = if path.exists() {
         Store::open(path)
     } else {
@@ -90,8 +102,12 @@ async fn sweep_for(blocks: u32, path: &Path, world: &mut World, seed: Seed) -> F
     .unwrap();
     let known = store.load_history(Series::Without).unwrap();
     let known = known.decisions.len();
-    let procedure = Procedure::exhaustive(plan(configurations(3), blocks, seed));
-    let objective = objective();
+    let plan = plan(configurations(3), blocks, seed);
+    let procedure = Procedure::exhaustive(Plan { surge, ..plan });
+    let objective = Objective {
+        surge,
+        ..objective()
+    };
     let mut sweep = Sweep {
         store: &mut store,
         procedure: &procedure,
@@ -125,43 +141,71 @@ fn what_matters(finished: &Finished) -> (Vec<TrialRecord>, Analysis) {
 
 #[test]
 fn interrupted_anywhere_a_study_ends_the_same() {
+    let asked = Asked {
+        blocks: 4,
+        surge: None,
+    };
+    interrupted_anywhere(asked);
+}
+
+#[test]
+fn interrupted_anywhere_a_study_with_a_surge_ends_the_same() {
+    let asked = Asked {
+        blocks: 4,
+        surge: Surge::new(1.5),
+    };
+    let whole = interrupted_anywhere(asked);
+    // The best does not carry it, the next one does.
+    let launched = whole.history.counting(Stage::Surge);
+    let launched: Vec<_> = launched
+        .map(|trial| trial.spec.configuration.id())
+        .collect();
+    let all = configurations(3);
+    assert_eq!(launched.first(), Some(&all[0].id()));
+    assert_eq!(whole.analysis.verdict.recommended, Some(all[1].id()));
+}
+
+fn interrupted_anywhere(asked: Asked) -> Finished {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
     let seed = Seed::new(3);
     let folder = tempfile::tempdir().unwrap();
-    let whole = runtime.block_on(sweep(
-        &folder.path().join("whole.db"),
-        &mut world(seed, SOME_INVALID),
-        seed,
-    ));
+    let new_world = || {
+        let mut world = world(seed, SOME_INVALID);
+        world.fails_surge = BTreeSet::from([configurations(3)[0].id()]);
+        world
+    };
+    let path = folder.path().join("whole.db");
+    let whole = runtime.block_on(sweep_for(asked, &path, &mut new_world(), seed));
     assert!(matches!(whole.ended, Ended::Done(_)));
     let expected = what_matters(&whole);
     let trials = u32::try_from(expected.0.len()).unwrap();
     for stop_before in 0..trials {
         let path = folder.path().join(format!("stopped-{stop_before}.db"));
-        let mut world = world(seed, SOME_INVALID);
+        let mut world = new_world();
         world.stop_before = Some(stop_before);
-        let first = runtime.block_on(sweep(&path, &mut world, seed));
+        let first = runtime.block_on(sweep_for(asked, &path, &mut world, seed));
         assert!(
             matches!(first.ended, Ended::Interrupted),
             "before trial {stop_before}"
         );
         world.stop_before = None;
-        let second = runtime.block_on(sweep(&path, &mut world, seed));
+        let second = runtime.block_on(sweep_for(asked, &path, &mut world, seed));
         assert_eq!(
             what_matters(&second),
             expected,
             "stopped before trial {stop_before}"
         );
         assert_eq!(world.trials, trials, "stopped before trial {stop_before}");
-        let third = runtime.block_on(sweep(&path, &mut world, seed));
+        let third = runtime.block_on(sweep_for(asked, &path, &mut world, seed));
         assert!(
             what_matters(&third) == expected,
             "asked again after {stop_before}"
         );
         assert_eq!(world.trials, trials, "a finished study ran another trial");
     }
+    whole
 }
 
 #[test]
@@ -180,15 +224,27 @@ fn a_block_that_was_interrupted_for_long_is_closed() {
     world.stop_before = None;
     world.now_ns += 3_600_000_000_000;
     let second = runtime.block_on(sweep(&path, &mut world, seed));
-    let in_first = second.history.trials.iter().filter(|trial| {
-        trial.spec.key.stage == autotune_model::Stage::Measure && trial.spec.key.block == 0
-    });
-    assert!(second.history.is_closed(autotune_model::Stage::Measure, 0));
+    let in_first = second
+        .history
+        .trials
+        .iter()
+        .filter(|trial| trial.spec.key.stage == Stage::Measure && trial.spec.key.block == 0);
+    assert!(second.history.is_closed(Stage::Measure, 0));
     assert_eq!(in_first.count(), 1, "the closed block was completed");
 }
 
 #[test]
 fn a_larger_budget_goes_on_and_its_end_agrees_with_its_verdict() {
+    a_larger_budget_goes_on(None);
+}
+
+#[test]
+fn a_larger_budget_goes_on_with_a_surge_too() {
+    a_larger_budget_goes_on(Surge::new(1.5));
+}
+
+fn a_larger_budget_goes_on(surge: Option<Surge>) {
+    let of = |blocks| Asked { blocks, surge };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -200,12 +256,12 @@ fn a_larger_budget_goes_on_and_its_end_agrees_with_its_verdict() {
         // Three equals: at eight blocks the bound is about what is accepted, so
         // that it matters how much error a look may spend.
         let mut world = world_of([20_000.0; 3], seed, Failing::Never);
-        let first = runtime.block_on(sweep_for(8, &path, &mut world, seed));
+        let first = runtime.block_on(sweep_for(of(8), &path, &mut world, seed));
         if !matches!(first.ended, Ended::Done(StopReason::Budget)) {
             continue;
         }
         let trials = world.trials;
-        let second = runtime.block_on(sweep_for(24, &path, &mut world, seed));
+        let second = runtime.block_on(sweep_for(of(24), &path, &mut world, seed));
         assert!(world.trials > trials, "{number}: it went on");
         continued += 1;
         let kinds = |finished: &Finished| -> Vec<DecisionKind> {
@@ -220,7 +276,7 @@ fn a_larger_budget_goes_on_and_its_end_agrees_with_its_verdict() {
             assert_eq!(word, VerdictWord::Recommended, "{number}");
         }
         let trials = world.trials;
-        let third = runtime.block_on(sweep_for(24, &path, &mut world, seed));
+        let third = runtime.block_on(sweep_for(of(24), &path, &mut world, seed));
         assert_eq!(what_matters(&third), what_matters(&second), "{number}");
         assert_eq!(kinds(&third), kinds(&second), "{number}");
         assert_eq!(world.trials, trials, "{number}: ended, and ran a trial");

@@ -43,6 +43,7 @@ pub(crate) fn objective() -> Objective {
         max_error_rate: Some(share(0.01)),
         max_latency: Vec::new(),
         max_memory: None,
+        surge: None,
         accept: Accept {
             relative: Some(share(0.05)),
             absolute: None,
@@ -89,6 +90,7 @@ pub(crate) fn plan(configurations: Vec<Configuration>, blocks: u32, seed: Seed) 
             arrivals: Arrivals::Poisson,
         },
         metric: Metric::Latency(Quantile::P95),
+        surge: None,
         rarest_endpoint: Share::new(1.0).expect("a constant share"),
     }
 }

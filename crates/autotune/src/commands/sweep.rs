@@ -252,6 +252,7 @@ pub(crate) fn plan(grid: &Grid, budget: Duration, seed: autotune_model::Seed) ->
         seed,
         budget,
         load: file.load,
+        surge: file.objective.surge,
         metric: file.objective.minimize,
         rarest_endpoint: autotune_model::Share::new(rarest)
             .expect("weights are checked to be positive, and there is an endpoint"),
