@@ -275,32 +275,8 @@ fn one_limit(config: &ConfigAnalysis, limit: &str) -> Option<String> {
             .filter(|check| limit_text(check) == limit)
     };
     let of_server = own().find(|check| check.endpoint.is_none());
-    if let Some(LimitFigures::Surge {
-        carried, failed, ..
-    }) = of_server.map(|check| check.figures)
-    {
-        return Some(match of_server.map(|check| check.state) {
-            Some(LimitState::Shown) => {
-                format!(
-                    "The {limit} is carried in {carried} of {} launches.",
-                    carried + failed
-                )
-            }
-            _ => format!(
-                "Whether the {limit} is carried is open: {} of {} launches did.",
-                carried,
-                carried + failed
-            ),
-        });
-    }
     if let Some(check) = of_server {
-        return match check.state {
-            LimitState::Shown => Some(format!("{limit} is shown to hold.")),
-            LimitState::NotShownBroken => Some(format!(
-                "{limit} is not shown broken; too little was measured to show that it holds."
-            )),
-            LimitState::Broken => None,
-        };
+        return of_the_whole(check, limit);
     }
     let at = |state: LimitState| {
         let places = own().filter(|check| check.state == state);
@@ -329,6 +305,33 @@ fn one_limit(config: &ConfigAnalysis, limit: &str) -> Option<String> {
         ),
         (true, true) => return None,
     })
+}
+
+fn of_the_whole(check: &LimitCheck, limit: &str) -> Option<String> {
+    match (check.figures, check.state) {
+        (_, LimitState::Broken) => None,
+        (
+            LimitFigures::Surge {
+                carried, failed, ..
+            },
+            LimitState::Shown,
+        ) => Some(format!(
+            "{limit} is carried in {carried} of {} launches.",
+            carried + failed
+        )),
+        (
+            LimitFigures::Surge {
+                carried, failed, ..
+            },
+            LimitState::NotShownBroken,
+        ) => Some(format!(
+            "{limit} is not shown to be carried: carried in {carried}, failed in {failed} launches.",
+        )),
+        (_, LimitState::Shown) => Some(format!("{limit} is shown to hold.")),
+        (_, LimitState::NotShownBroken) => Some(format!(
+            "{limit} is not shown broken; too little was measured to show that it holds."
+        )),
+    }
 }
 
 #[cfg(test)]

@@ -37,6 +37,10 @@ pub struct Outlook {
     pub block: Duration,
     /// How many whole blocks fit into the budget.
     pub blocks: u32,
+    /// How many launches under the surge there is room for after the comparison.
+    pub surge_trials: u32,
+    /// How long they take in all.
+    pub surge: Duration,
     /// When a sweep may stop because of what it saw; `None` where so many blocks
     /// do not fit.
     pub earliest_end: Option<Duration>,
@@ -90,6 +94,8 @@ pub(crate) fn outlook(plan: &Plan, probes: u32, known: Known) -> Outlook {
         overhead,
         block,
         blocks: whole,
+        surge_trials: surge::usual(plan),
+        surge,
         earliest_end: (whole >= FIRST_LOOK).then(|| preflight + block * FIRST_LOOK + surge),
         latest_end: preflight + block * whole + surge,
         requests: per_second.map(|rate| requests(plan, decided, rate)),

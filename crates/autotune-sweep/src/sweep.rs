@@ -135,7 +135,11 @@ impl Sweep<'_> {
                 }
                 Next::Decide(kind) => {
                     self.decide(history, kind)?;
-                    let warnings = self.procedure.warnings(history);
+                    // They are about what was planned, and told once.
+                    let warnings = match history.decisions.last().map(|last| &last.kind) {
+                        Some(DecisionKind::Planned { .. }) => self.procedure.warnings(history),
+                        _ => Vec::new(),
+                    };
                     tell_decision(history, warnings, on_event);
                 }
                 Next::Done(reason) => {

@@ -247,6 +247,7 @@ fn standing(analysis: &Analysis, left: Duration) {
         return;
     };
     let word = match verdict.word {
+        _ if verdict.but_for_surge.is_some() => "within accept, surge still open",
         VerdictWord::Unresolved => "not yet within accept",
         VerdictWord::Recommended | VerdictWord::KeepCurrent | VerdictWord::Infeasible => {
             "within accept"

@@ -253,6 +253,14 @@ fn limits_on_response_times_arrive_at_their_endpoints() {
 }
 
 #[test]
+fn a_surge_arrives() {
+    let surge = |grid: &str| good(grid).objective.surge.map(autotune_model::Surge::get);
+    assert_eq!(surge(FULL), Some(1.5));
+    assert_eq!(surge(&edited(FULL, "surge = 1.5", "surge = 2")), Some(2.0));
+    assert_eq!(surge(&edited(FULL, "surge = 1.5\n", "")), None);
+}
+
+#[test]
 fn a_limit_on_memory_arrives() {
     let limit = |text: &str| {
         let keys = format!("min_effect = \"3%\"\nmax_memory = \"{text}\"");

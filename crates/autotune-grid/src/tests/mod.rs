@@ -55,6 +55,7 @@ connections = "per-request"
 
 [load.open]
 rate = 120.5
+surge = 1.5
 arrivals = "constant"
 
 [objective]

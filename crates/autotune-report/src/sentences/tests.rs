@@ -383,6 +383,44 @@ fn a_limit_of_the_whole_server_names_no_endpoint() {
 }
 
 #[test]
+fn a_surge_is_spoken_of_in_launches() {
+    let surge = |[carried, failed]: [u32; 2], state| LimitCheck {
+        limit: "surge".to_owned(),
+        endpoint: None,
+        figures: LimitFigures::Surge {
+            factor: 1.5,
+            carried,
+            failed,
+        },
+        state,
+    };
+    let asked = |launches, state| {
+        move |fixture: &mut Fixture| {
+            for config in &mut fixture.analysis.configurations {
+                config.limits = vec![surge(launches, state)];
+            }
+        }
+    };
+    check_note(
+        asked([2, 1], LimitState::Shown),
+        "surge of 1.5 times the rate is carried in 2 of 3 launches.",
+    );
+    check_note(
+        asked([0, 0], LimitState::NotShownBroken),
+        "surge of 1.5 times the rate is not shown to be carried: carried in 0, failed in 0 launches.",
+    );
+    check(
+        |fixture| {
+            fixture.analysis.verdict.word = VerdictWord::Unresolved;
+            fixture.analysis.verdict.but_for_surge = Some(VerdictWord::Recommended);
+        },
+        "unresolved, as it was not shown to carry the surge; the favourite is 1/8/gthread/0/0: with \
+         95 % confidence at most 6.1 % worse than the best measured (p95, geomean over 4 \
+         endpoints), for a server on 1 CPU, open load of 90 requests/s, keep-alive connections.",
+    );
+}
+
+#[test]
 fn each_limit_is_spoken_of_by_itself() {
     let slowest = |endpoint: &str, at_most_us, state| LimitCheck {
         limit: "max_p95".to_owned(),

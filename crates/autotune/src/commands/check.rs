@@ -207,9 +207,10 @@ fn enough(grid: &Grid, budget: Duration, known: Known) -> Option<Enough> {
     let of = |blocks: u32| {
         // Trials of the comparison are as short as can be here, while those of the
         // pre-flight get longer with the budget, up to their limit.
-        let mut least = now.preflight + now.block * blocks;
+        let others = now.block * blocks + now.surge;
+        let mut least = now.preflight + others;
         loop {
-            let next = outlook(grid, least, known).preflight + now.block * blocks;
+            let next = outlook(grid, least, known).preflight + others;
             if next <= least {
                 break in_minutes(least);
             }

@@ -152,6 +152,8 @@ struct TimeRecord<'a> {
     /// Budgets that would do, where not one block fits.
     budget_for_one_block_s: Option<f64>,
     budget_for_confirmed_s: Option<f64>,
+    surge_trials: u32,
+    surge_s: f64,
     earliest_end_s: Option<f64>,
     latest_end_s: f64,
     rarest_endpoint: &'a str,
@@ -300,6 +302,8 @@ fn time<'a>(checked: &'a Checked<'_>) -> TimeRecord<'a> {
         blocks: outlook.blocks,
         budget_for_one_block_s: checked.enough.map(|enough| seconds(enough.one_block)),
         budget_for_confirmed_s: checked.enough.map(|enough| seconds(enough.confirmed)),
+        surge_trials: outlook.surge_trials,
+        surge_s: seconds(outlook.surge),
         earliest_end_s: outlook.earliest_end.map(seconds),
         latest_end_s: seconds(outlook.latest_end),
         rarest_endpoint: rarest(checked),

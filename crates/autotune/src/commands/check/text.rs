@@ -237,6 +237,13 @@ fn time(checked: &Checked<'_>) -> Option<String> {
         "block: {count} trials, {}; {blocks} fit into the budget",
         short(outlook.block)
     ));
+    if outlook.surge_trials > 0 {
+        line(format!(
+            "surge: {} launches or more of what is recommended, {}",
+            outlook.surge_trials,
+            short(outlook.surge)
+        ));
+    }
     let latest = short(outlook.latest_end);
     line(match outlook.earliest_end {
         Some(earliest) => {
