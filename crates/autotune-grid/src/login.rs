@@ -13,9 +13,9 @@ use crate::endpoint;
 use crate::environment;
 use crate::fault::{Checked, Faults, GridFault, did_you_mean, in_words, likely};
 use crate::file::GridFile;
-use crate::message;
+use crate::message::{self, is_header_value};
 use crate::scalar::{is_name, is_variable};
-use crate::template::{Names, plain};
+use crate::template::{ColumnUse, Names, plain};
 use crate::tree::{Keys, Node, Table, all};
 
 pub(crate) const KEYS: Keys<'_> = Keys {
@@ -48,9 +48,33 @@ pub struct DataSource {
     pub place: Range<usize>,
 }
 
+/// What is wrong with a column where the text uses it.
+fn unusable(used: &ColumnUse, table: &DataTable) -> Option<GridFault> {
+    let fault = |message, label| GridFault::new(ErrorCode::GridValue, &used.place, message, label);
+    let Some(place) = table.columns.iter().position(|one| *one == used.column) else {
+        let message = format!("`{}` has no column `{}`", used.table, used.column);
+        let columns: Vec<&str> = table.columns.iter().map(String::as_str).collect();
+        let label = format!("its first line names {}", in_words(&columns));
+        let likely = likely(&used.column, columns).map(|name| format!("did you mean `{name}`?"));
+        return Some(GridFault {
+            hint: likely,
+            ..fault(message, label)
+        });
+    };
+    let header = used.header.as_ref()?;
+    let fits = |row: &Vec<String>| row.get(place).is_none_or(|value| is_header_value(value));
+    let row = table.rows.iter().position(|row| !fits(row))? + 1;
+    let message = format!(
+        "the header `{header}` cannot hold `{}.{}` of row {row}: it has a control character",
+        used.table, used.column
+    );
+    let hint = "take line breaks and their like out of that row, or send the column in a body";
+    Some(fault(message, "used here".to_owned()).hint(hint))
+}
+
 impl GridFile {
     /// What is wrong with data files that were read, where the text uses them:
-    /// columns that are not there, too few rows for the sessions, more requests
+    /// columns that are not there or cannot stand where they are used, too few rows for the sessions, more requests
     /// than can be written before a load.
     pub fn check_data(&self, data: &[DataTable]) -> Vec<GridFault> {
         let mut faults = Faults::default();
@@ -59,13 +83,7 @@ impl GridFile {
             let Some(table) = table(&used.table) else {
                 continue;
             };
-            if !table.columns.contains(&used.column) {
-                let message = format!("`{}` has no column `{}`", used.table, used.column);
-                let columns: Vec<&str> = table.columns.iter().map(String::as_str).collect();
-                let label = format!("its first line names {}", in_words(&columns));
-                let mut fault = GridFault::new(ErrorCode::GridValue, &used.place, message, label);
-                fault.hint =
-                    likely(&used.column, columns).map(|name| format!("did you mean `{name}`?"));
+            if let Some(fault) = unusable(used, table) {
                 faults.add(fault);
             }
         }

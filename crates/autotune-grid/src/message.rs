@@ -35,14 +35,23 @@ pub(crate) fn headers(
     let mut seen: Vec<String> = Vec::new();
     all(table.nodes.iter().map(|node| {
         name(node, &mut seen, faults)?;
+        let before = names.columns.len();
         let value = value(node, defaults, names, faults)?;
-        let is_plain = |text: &str| text.chars().all(|c| c == '\t' || !c.is_control());
-        if !fixed(&value).all(is_plain) {
+        for used in &mut names.columns[before..] {
+            used.header = Some(node.key.to_owned());
+        }
+        if !fixed(&value).all(is_header_value) {
             let message = format!("the value of `{}` holds a control character", node.key);
             return Err(faults.add(node.fault(message, "not a header's value")));
         }
         Ok((node.key.to_owned(), value))
     }))
+}
+
+/// Whether the text can stand in a header: it holds no line break or its like
+/// (RFC 9110, section 5.5).
+pub(crate) fn is_header_value(text: &str) -> bool {
+    text.chars().all(|c| c == '\t' || !c.is_control())
 }
 
 fn name(node: &Node<'_>, seen: &mut Vec<String>, faults: &mut Faults) -> Checked<()> {

@@ -180,6 +180,8 @@ pub struct ColumnUse {
     pub column: String,
     /// The text that uses it.
     pub place: Range<usize>,
+    /// The header that the text is the value of.
+    pub header: Option<String>,
 }
 
 /// A text of a request with its holes, which are plain names: a request is
@@ -251,6 +253,7 @@ impl Names {
                 table: table.clone(),
                 column: column.clone(),
                 place: node.span.clone(),
+                header: None,
             });
         }
         Ok(())

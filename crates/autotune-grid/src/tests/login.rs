@@ -129,6 +129,23 @@ fn check(data: &[DataTable], under: &str, words: &str) {
 }
 
 #[test]
+fn a_header_holds_no_line_break_out_of_a_row() {
+    let grid = edited(LOGIN, "Bearer {{ token }}", "Bearer {{ items.id }}");
+    let mut items = table("items", &["id"], 3);
+    items.rows[1][0] = "a\r\nX-Admin: 1".to_owned();
+    let data = [table("accounts", &["user"], 8), items];
+    let faults = good(&grid).check_data(&data);
+    let [fault] = &faults[..] else {
+        panic!("{faults:#?}");
+    };
+    assert_eq!(&grid[fault.span.clone()], "\"Bearer {{ items.id }}\"");
+    assert_eq!(
+        fault.message,
+        "the header `Authorization` cannot hold `items.id` of row 2: it has a control character"
+    );
+}
+
+#[test]
 fn what_the_data_files_lack_is_told_where_it_is_used() {
     let accounts = || table("accounts", &["user"], 8);
     let items = |rows| table("items", &["id"], rows);
