@@ -180,7 +180,7 @@ fn keys(table: &Value) -> String {
     let described = names
         .into_iter()
         .filter(|name| properties[*name].is_object());
-    let mut text = "\n| key | takes | left out | |\n|---|---|---|---|\n".to_owned();
+    let mut text = "\n| key | takes | left out | example | what it does, and why one sets it |\n|---|---|---|---|---|\n".to_owned();
     for name in described {
         let shape = &properties[name];
         let left_out = match &shape["default"] {
@@ -191,12 +191,23 @@ fn keys(table: &Value) -> String {
         let words = shape["description"].as_str().unwrap_or_default();
         writeln!(
             text,
-            "| `{name}` | {} | {left_out} | {words} |",
-            takes(shape)
+            "| `{name}` | {} | {left_out} | `{}` | {words} |",
+            takes(shape),
+            example(name, shape)
         )
         .expect("text");
     }
     text
+}
+
+/// As it stands in a grid file.
+fn example(name: &str, shape: &Value) -> String {
+    let example = shape["examples"]
+        .get(0)
+        .unwrap_or_else(|| panic!("`{name}` has no example"));
+    let value = toml::Value::try_from(example).expect("an example of the grid file is TOML");
+    // In a table of Markdown a bar would end the cell.
+    format!("{name} = {value}").replace('|', "\\|")
 }
 
 /// What a key takes, in words.

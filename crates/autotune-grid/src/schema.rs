@@ -12,6 +12,7 @@ use crate::defaults::DEFAULTS;
 use crate::tree::Keys;
 use crate::{constraint, endpoint, environment, file, goal, load, server};
 
+mod keys;
 mod login;
 
 const PERCENT: &str = r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$";
@@ -71,6 +72,7 @@ pub fn schema(profiles: &[Profile]) -> Value {
             profiles.iter().filter_map(strict).collect(),
         );
     }
+    keys::annotate(&mut root);
     root
 }
 
