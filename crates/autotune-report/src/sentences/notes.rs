@@ -27,6 +27,7 @@ pub(super) fn notes(study: &Study<'_>) -> Vec<String> {
     notes.extend(restarts(study));
     notes.extend(drift(study));
     notes.extend(disturbed(study));
+    notes.extend(busy_machine(study));
     notes.extend(shared_cpus(study));
     notes.extend(memory_source(study));
     notes
@@ -315,6 +316,24 @@ fn disturbed(study: &Study<'_>) -> Option<String> {
         "Others had more of the machine's CPU time than usual ({}) during {}; {kept}.",
         percent(usual * 100.0),
         count(u64::from(disturbed.trials), "trial"),
+    ))
+}
+
+/// From so much on what others have of the machine is said beside the verdict.
+const BUSY: f64 = 0.10;
+
+/// Others who always have much of the machine disturb no trial more than the
+/// next, and still decide what is best.
+fn busy_machine(study: &Study<'_>) -> Option<String> {
+    let usual = study
+        .analysis
+        .disturbed
+        .usual
+        .filter(|usual| *usual >= BUSY)?;
+    Some(format!(
+        "Others than the server and the load generator usually had {} of the machine's CPU time (a \
+         database that the app asks is one of them): on a quieter machine the answer may be another.",
+        percent(usual * 100.0)
     ))
 }
 

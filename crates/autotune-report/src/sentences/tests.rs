@@ -487,6 +487,15 @@ fn what_disturbs_is_said_and_what_does_not_is_not() {
         },
         "Memory is RSS, as PSS could not be read: shared pages count in every process.",
     );
+    check_note(
+        |fixture| fixture.analysis.disturbed.usual = Some(0.755),
+        "Others than the server and the load generator usually had 76 % of the machine's CPU time (a \
+         database that the app asks is one of them): on a quieter machine the answer may be another.",
+    );
+    check_silent(
+        |fixture| fixture.analysis.disturbed.usual = Some(0.09),
+        "usually had",
+    );
     check_silent(|_| {}, "The machine changed");
     check_silent(|_| {}, "generator");
     check_silent(|_| {}, "RSS");
