@@ -14,6 +14,8 @@ mod grid_file;
 mod host;
 mod host_problems;
 mod host_state;
+#[cfg(test)]
+mod keys;
 mod outputs;
 mod placement;
 mod progress;
