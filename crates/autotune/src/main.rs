@@ -8,6 +8,8 @@ mod cli;
 mod commands;
 mod data_file;
 mod ending;
+#[cfg(test)]
+mod examples;
 mod exit;
 mod failure;
 mod grid_file;
