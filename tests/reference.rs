@@ -12,8 +12,8 @@ const INTRO: &str = "\
 # The grid file
 
 A grid file is TOML. It says which server with which app, which settings to try, under which load,
-and what is wanted. Start from a copy of `grids/quickstart.toml`; the least that it needs stands in
-the README. Unknown keys are refused, with their place and the likely spelling. Paths are relative
+and what is wanted. Start from a copy of `grids/quickstart.toml`, or of the example for your server
+(grids/README.md); the least that it needs stands in the README. Unknown keys are refused, with their place and the likely spelling. Paths are relative
 to the grid file. Times are texts such as `\"500ms\"`, `\"10s\"`, `\"1h 30m\"`, shares are texts such as
 `\"5%\"`. Holes, `{{ … }}`, are filled at launch: `{{ cache }}` is a folder that is kept between
 sweeps, `{{ run }}` a fresh one for each trial, `{{ port }}` and `{{ host }}` where the server is to

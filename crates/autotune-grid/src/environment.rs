@@ -82,7 +82,10 @@ fn name(node: &Node<'_>, profile: &Profile, faults: &mut Faults) -> Checked<()> 
         let code = ErrorCode::GridValue;
         return Err(faults.add(GridFault::new(code, span, message, "not a name")));
     }
-    if profile.cleared_env.iter().any(|cleared| cleared == key) {
+    // A command that takes its port from PORT has to be given it; what is cleared is
+    // only what this program was started with.
+    let is_own = !profile.takes_any_param();
+    if is_own && profile.cleared_env.iter().any(|cleared| cleared == key) {
         let message = format!("`{key}` would override what the grid sets");
         let code = ErrorCode::GridConflict;
         let fault = GridFault::new(code, span, message, "is cleared before each launch");

@@ -45,9 +45,19 @@ mod judge;
 mod recorder;
 mod watch;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "rehearsal"))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "most of it is for the tests of this crate")
+)]
+#[expect(clippy::unwrap_used, reason = "never in what is shipped")]
 mod sim;
+
+#[cfg(feature = "rehearsal")]
+mod rehearsal;
 
 pub use judge::generator_was_slow;
 pub use plan::{LoadError, LoadPlan};
+#[cfg(feature = "rehearsal")]
+pub use rehearsal::{Rehearsed, Sent, rehearse};
 pub use run::run;

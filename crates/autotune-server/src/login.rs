@@ -104,6 +104,11 @@ impl Http {
 }
 
 impl LoginPlan<'_> {
+    /// The sessions to be logged in, by number.
+    pub fn numbers(&self) -> std::ops::Range<usize> {
+        0..self.login.sessions as usize
+    }
+
     /// A session before its first step.
     pub fn begin(&self, number: usize) -> LoginSession {
         let values = self.login.values.iter();

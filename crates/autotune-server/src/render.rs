@@ -53,7 +53,7 @@ pub fn render(
     let template = Template::new(request.place, Some(configuration));
     let argv = match &request.behaviour.program {
         Some(program) => known_argv(request, configuration, (program, &template))?,
-        None => template.fill_words(&request.variant.command)?,
+        None => command_argv(request.variant, &template)?,
     };
     if argv.is_empty() {
         return Err(RenderError::MissingCommand {
@@ -166,6 +166,17 @@ fn known_argv(
         }
     }
     argv.push(template.fill(app)?);
+    Ok(argv)
+}
+
+/// The command with the further arguments. A program that is named with a folder is
+/// not looked for in `bin`.
+fn command_argv(variant: &ServerVariant, template: &Template) -> Result<Vec<String>, RenderError> {
+    let mut argv = template.fill_words(&variant.command)?;
+    if let Some(program) = argv.first_mut().filter(|program| !program.contains('/')) {
+        *program = in_bin(variant, program, template)?;
+    }
+    argv.extend(template.fill_words(&variant.args)?);
     Ok(argv)
 }
 
@@ -383,6 +394,25 @@ mod tests {
         variant.command = vec!["x".to_owned(), "{{ threads }}".to_owned()];
         let error = made(&variant, &[("workers", 3.into())], "", &[]).expect_err("no threads");
         assert!(matches!(error, RenderError::Template { .. }));
+    }
+
+    #[test]
+    fn a_command_takes_bin_and_further_arguments() {
+        let mut variant = variant("command");
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        variant.bin = Some("{{ cache }}/venv/bin".to_owned());
+        variant.args = words(&["--log level", "{{ port }}"]);
+        let mut check = |command: &[&str], expected: &[&str]| {
+            variant.command = words(command);
+            let made = made(&variant, &[], "", &[]).expect("renders");
+            assert_eq!(made.argv, expected);
+        };
+        let program = "/cache/k/venv/bin/waitress";
+        check(
+            &["waitress", "app"],
+            &[program, "app", "--log level", "9000"],
+        );
+        check(&["./own"], &["./own", "--log level", "9000"]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::error::TrialError;
 use crate::folder::TrialFolder;
 use crate::logs;
-use crate::prepare::{Prepared, Question, Trials, end};
+use crate::prepare::{Prepared, Trials, end};
 use crate::session::stopped;
 
 /// For all commands of a key together. A database that is restored is no package
@@ -43,12 +43,8 @@ impl Trials {
     ) -> Result<(), TrialError> {
         let deadline = Instant::now() + HOOK_LIMIT;
         for command in &hooks.commands {
-            let question = Question {
-                command,
-                dir: &prepared.variant.dir,
-                log: &folder.hook_log(),
-                cpus: None,
-            };
+            let log = folder.hook_log();
+            let question = prepared.question(command, &log);
             let left = deadline.saturating_duration_since(Instant::now());
             let finished = tokio::select! {
                 biased;

@@ -22,6 +22,7 @@ mod workers;
 
 mod facts;
 mod hooks;
+mod orders;
 mod overrides;
 mod session;
 
@@ -30,7 +31,12 @@ mod record;
 mod run;
 mod verify;
 
+#[cfg(feature = "rehearsal")]
+mod rehearsal;
+
 pub use context::{Answered, Outside, TrialContext, TrialEvent, Verified};
 pub use error::TrialError;
 pub use prepare::Trials;
 pub use record::{connections_wanted, most_files};
+#[cfg(feature = "rehearsal")]
+pub use rehearsal::{Rehearsal, rehearse};

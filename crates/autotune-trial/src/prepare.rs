@@ -66,13 +66,7 @@ impl Trials {
         on_event: &mut dyn FnMut(TrialEvent),
     ) -> Result<Self, TrialError> {
         remove_leftovers(&context.run_root)?;
-        let mut trials = Self {
-            variants: BTreeMap::new(),
-            facts: BTreeMap::new(),
-            http: Http::new()?,
-            marker: Marker::for_this_process()?,
-            context,
-        };
+        let mut trials = Self::new(context)?;
         for (variant, profile) in trials.context.variants.clone() {
             let prepared = trials.prepare_one(variant, profile, on_event).await?;
             trials
@@ -80,6 +74,16 @@ impl Trials {
                 .insert(prepared.variant.name.clone(), prepared);
         }
         Ok(trials)
+    }
+
+    pub(crate) fn new(context: TrialContext) -> Result<Self, TrialError> {
+        Ok(Self {
+            variants: BTreeMap::new(),
+            facts: BTreeMap::new(),
+            http: Http::new()?,
+            marker: Marker::for_this_process()?,
+            context,
+        })
     }
 
     pub(crate) fn prepared(&self, name: &VariantName) -> Result<&Prepared, TrialError> {
@@ -94,6 +98,19 @@ impl Trials {
         variant: ServerVariant,
         profile: Profile,
         on_event: &mut dyn FnMut(TrialEvent),
+    ) -> Result<Prepared, TrialError> {
+        let mut prepared = self.describe(variant, profile)?;
+        prepared.reach.resolve().await;
+        prepared.cache = self.set_up(&prepared.variant, on_event).await?;
+        self.ask_versions(&mut prepared).await?;
+        Ok(prepared)
+    }
+
+    /// A server before its setup steps: it has no folder and no version yet.
+    pub(crate) fn describe(
+        &self,
+        variant: ServerVariant,
+        profile: Profile,
     ) -> Result<Prepared, TrialError> {
         let name = variant.name.clone();
         let mut behaviour = behaviour(&profile.name).ok_or_else(|| TrialError::Render {
@@ -112,20 +129,16 @@ impl Trials {
             variant: name,
             entry,
         })?;
-        reach.resolve().await;
-        let cache = self.set_up(&variant, on_event).await?;
-        let mut prepared = Prepared {
+        Ok(Prepared {
             variant,
             profile,
             behaviour,
-            cache,
+            cache: PathBuf::new(),
             reach,
             stop,
             versions: BTreeMap::new(),
             version: None,
-        };
-        self.ask_versions(&mut prepared).await?;
-        Ok(prepared)
+        })
     }
 
     /// Makes sure that what the setup steps build is there; gives its folder.
@@ -180,24 +193,14 @@ impl Trials {
     ) -> Result<(), TrialError> {
         let began = Instant::now();
         let log = cache.with_extension("log");
-        let steps = render_setup(variant, cache, &self.context.environment).map_err(|source| {
-            TrialError::Render {
-                variant: variant.name.clone(),
-                source,
-            }
-        })?;
+        let steps = self.steps(variant, cache)?;
         for command in &steps {
             let step = command.argv.join(" ");
             on_event(TrialEvent::SetupStep {
                 variant: variant.name.clone(),
                 step: step.clone(),
             });
-            let question = Question {
-                command,
-                dir: &variant.dir,
-                log: &log,
-                cpus: None,
-            };
+            let question = Question::of_step(variant, command, &log);
             let end = match self.run_tool(&question, SETUP_LIMIT).await {
                 Ok((finished, _)) if finished.is_success() => continue,
                 Ok((finished, output)) => (end(&finished), logs::tail(&output)),
@@ -222,6 +225,19 @@ impl Trials {
             });
         }
         Ok(())
+    }
+
+    pub(crate) fn steps(
+        &self,
+        variant: &ServerVariant,
+        cache: &Path,
+    ) -> Result<Vec<Command>, TrialError> {
+        render_setup(variant, cache, &self.context.environment).map_err(|source| {
+            TrialError::Render {
+                variant: variant.name.clone(),
+                source,
+            }
+        })
     }
 
     /// What `python3 --version` says; a text of its own where there is none.
@@ -330,14 +346,8 @@ impl Trials {
         }
     }
 
-    /// Runs a command to its end and gives what it printed.
-    pub(crate) async fn run_tool(
-        &self,
-        question: &Question<'_>,
-        limit: Duration,
-    ) -> Result<(Finished, String), TrialError> {
-        let before = logs::length(question.log);
-        let launch = Launch {
+    pub(crate) fn tool(&self, question: &Question<'_>) -> Launch {
+        Launch {
             argv: question.command.argv.clone(),
             env: question.command.env.clone(),
             dir: question.dir.to_owned(),
@@ -347,8 +357,17 @@ impl Trials {
             marker: self.marker.clone(),
             sample_every: None,
             origin_monotonic_ns: clock::monotonic_ns(),
-        };
-        let finished = run_to_end(&launch, limit).await?;
+        }
+    }
+
+    /// Runs a command to its end and gives what it printed.
+    pub(crate) async fn run_tool(
+        &self,
+        question: &Question<'_>,
+        limit: Duration,
+    ) -> Result<(Finished, String), TrialError> {
+        let before = logs::length(question.log);
+        let finished = run_to_end(&self.tool(question), limit).await?;
         let output = logs::read_from(question.log, before, &question.command.redactor);
         Ok((finished, output))
     }
@@ -362,7 +381,29 @@ pub(crate) struct Question<'a> {
     pub(crate) cpus: Option<&'a CpuSet>,
 }
 
+impl<'a> Question<'a> {
+    /// A setup step, as it is run.
+    pub(crate) fn of_step(variant: &'a ServerVariant, command: &'a Command, log: &'a Path) -> Self {
+        Self {
+            command,
+            dir: &variant.dir,
+            log,
+            cpus: None,
+        }
+    }
+}
+
 impl Prepared {
+    /// A command around a trial, as it is run.
+    pub(crate) fn question<'a>(&'a self, command: &'a Command, log: &'a Path) -> Question<'a> {
+        Question {
+            command,
+            dir: &self.variant.dir,
+            log,
+            cpus: None,
+        }
+    }
+
     pub(crate) fn render_error(&self, source: RenderError) -> TrialError {
         TrialError::Render {
             variant: self.variant.name.clone(),

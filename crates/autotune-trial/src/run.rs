@@ -1,12 +1,14 @@
 //! One trial: a fresh folder, the server, the load, a clean stop, the record.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use autotune_load::LoadPlan;
 use autotune_model::{
-    Anchor, Configuration, HostLoad, LoadRecord, Outcome, ParamName, Span, TrialRecord, TrialSpec,
+    Anchor, Configuration, HostLoad, LoadRecord, LoginSession, Outcome, ParamName, Span,
+    TrialRecord, TrialSpec,
 };
 use autotune_process::{HostWatch, clock};
 use autotune_server::{EventKind, LoginPlan, Mismatch, events};
@@ -161,7 +163,8 @@ impl Trials {
         };
         session.load_begins();
         let watch = HostWatch::begin().ok();
-        let plan = self.plan(spec, session);
+        let to = (session.address, &session.sessions[..]);
+        let plan = self.plan(spec, to, session.origin_ns);
         let flag = StopOnDrop(Arc::new(AtomicBool::new(false)));
         let seen = Arc::clone(&flag.0);
         let mut sending = tokio::task::spawn_blocking(move || autotune_load::run(&plan, &seen));
@@ -195,7 +198,12 @@ impl Trials {
         }
     }
 
-    fn plan(&self, spec: &TrialSpec, session: &Session<'_>) -> LoadPlan {
+    pub(crate) fn plan(
+        &self,
+        spec: &TrialSpec,
+        (address, sessions): (SocketAddr, &[LoginSession]),
+        origin_ns: u64,
+    ) -> LoadPlan {
         let context = &self.context;
         let wanted = self
             .variants
@@ -205,10 +213,10 @@ impl Trials {
             });
         let pool_limit = pool_limit(&spec.load, wanted, most_files());
         LoadPlan {
-            target: session.address,
-            host_header: session.address.to_string(),
+            target: address,
+            host_header: address.to_string(),
             endpoints: context.endpoints.clone(),
-            sessions: session.sessions.clone(),
+            sessions: sessions.to_vec(),
             data: Arc::clone(&context.data),
             shape: spec.load,
             connections: context.connections,
@@ -218,7 +226,7 @@ impl Trials {
             pool_limit,
             seed: spec.seed,
             cpus: context.placement.generator.clone(),
-            origin_monotonic_ns: session.origin_ns,
+            origin_monotonic_ns: origin_ns,
         }
     }
 

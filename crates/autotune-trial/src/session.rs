@@ -8,28 +8,29 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use autotune_model::{Bytes, Configuration, DataTable, Endpoint, LoginSession, Peer, ServerSample};
-use autotune_process::{
-    ExitStatus, Launch, ProcessError, ProcessEvent, StopReport, Supervised, clock,
-};
-use autotune_server::{CheckFailure, Http, LoginPlan, Redactor, render, render_hooks};
+use autotune_model::{Configuration, DataTable, Endpoint, LoginSession, Peer, ServerSample};
+use autotune_process::{ExitStatus, ProcessError, ProcessEvent, StopReport, Supervised};
+use autotune_server::{CheckFailure, Http, LoginPlan, Redactor};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::context::Answered;
 use crate::error::TrialError;
 use crate::folder::TrialFolder;
 use crate::hooks::Hooks;
-use crate::logs::{self, LOG_LIMIT_BYTES};
-use crate::port::{free_address, is_free};
+use crate::logs;
+use crate::orders::Orders;
+use crate::port::is_free;
 use crate::prepare::{Prepared, Trials};
 use crate::tree::{WorkerRule, cpu};
 use crate::workers::{look, worker_rule};
 
 mod asking;
 
+#[cfg(feature = "rehearsal")]
+pub(crate) use asking::readiness;
+
 /// How long a server may take until it answers.
 pub(crate) const READY_LIMIT: Duration = Duration::from_secs(60);
-const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// How often a request to stop is looked for.
 const STOP_LOOK: Duration = Duration::from_millis(50);
 /// Between two looks at a server that settles.
@@ -168,37 +169,18 @@ impl<'a> Session<'a> {
         (origin_ns, stop): (u64, &AtomicBool),
     ) -> Result<Result<Self, ProcessError>, TrialError> {
         let prepared = trials.prepared(configuration.variant())?;
-        let fixture = prepared.variant.fixture.as_deref();
-        let folder = TrialFolder::make(&trials.context.run_root, fixture)?;
-        let address = free_address(clock::monotonic_ns())?;
-        let place = trials.place(prepared, &folder, address);
-        let rendering = trials.rendering(prepared, &place);
-        let command =
-            render(&rendering, configuration).map_err(|source| prepared.render_error(source))?;
-        let hooks = |key, commands: &[Vec<String>]| {
-            let commands = render_hooks(&rendering, configuration, commands);
-            commands
-                .map(|commands| Hooks { key, commands })
-                .map_err(|source| prepared.render_error(source))
-        };
-        let before = hooks("before_trial", &prepared.variant.before_trial)?;
-        let after = hooks("after_trial", &prepared.variant.after_trial)?;
-        let redactor = command.redactor.with(trials.context.secrets());
+        let Orders {
+            folder,
+            address,
+            redactor,
+            before,
+            launch,
+            after,
+        } = trials.orders(prepared, configuration, origin_ns)?;
         let around = (&folder, &redactor);
         let began = Instant::now();
         trials.run_hooks(prepared, (&before, around), stop).await?;
         let hooks_took = began.elapsed();
-        let launch = Launch {
-            argv: command.argv,
-            env: command.env,
-            dir: prepared.variant.dir.clone(),
-            log: folder.log(),
-            log_limit: Bytes::new(LOG_LIMIT_BYTES),
-            cpus: trials.context.placement.server.clone(),
-            marker: trials.marker.clone(),
-            sample_every: Some(SAMPLE_EVERY),
-            origin_monotonic_ns: origin_ns,
-        };
         let launched = Instant::now();
         let supervised = match Supervised::launch(&launch).await {
             Ok(supervised) => supervised,

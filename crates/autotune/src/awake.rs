@@ -53,7 +53,7 @@ impl Awake {
         Self::hold_by(asked, Path::new(LATENCY_BOUND), Path::new(IDLE_DRIVER))
     }
 
-    fn hold_by(asked: bool, bound: &Path, driver: &Path) -> Self {
+    pub(crate) fn hold_by(asked: bool, bound: &Path, driver: &Path) -> Self {
         let without = |state| Self {
             state,
             _bound: None,

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, ZonedDateTime};
 use crate::failure::Failure;
 
 /// The arguments that say it.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct BudgetArgs {
     /// How long trials may take in all, such as 8h or "1h 30m" [default: as in
     /// the grid file]

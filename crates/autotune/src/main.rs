@@ -8,12 +8,16 @@ mod cli;
 mod commands;
 mod data_file;
 mod ending;
+#[cfg(test)]
+mod examples;
 mod exit;
 mod failure;
 mod grid_file;
 mod host;
 mod host_problems;
 mod host_state;
+#[cfg(test)]
+mod keys;
 mod outputs;
 mod placement;
 mod progress;

@@ -27,7 +27,7 @@ pub(crate) fn quota_now() -> Option<f64> {
     quota(&|path| std::fs::read_to_string(path).ok())
 }
 
-fn decide(
+pub(crate) fn decide(
     request: &HostRequest,
     allowed: &CpuSet,
     quota: Option<f64>,

@@ -50,12 +50,17 @@ pub(crate) struct OpenStudy {
     pub(crate) store: Store,
 }
 
+/// Where the study of this grid is.
+pub(crate) fn folder(results: &Path, grid: &Grid) -> PathBuf {
+    results.join(&grid.file.name)
+}
+
 /// Opens the study of this grid, or makes it.
 ///
 /// # Errors
 /// When the folder holds a study of another grid or app, or cannot be used.
 pub(crate) fn open(grid: &Grid, opening: &Opening<'_>) -> Result<OpenStudy, Failure> {
-    let folder = opening.results.join(&grid.file.name);
+    let folder = folder(opening.results, grid);
     let database = folder.join(DATABASE);
     if opening.fresh && folder.exists() {
         put_aside(&folder)?;

@@ -43,22 +43,7 @@ impl RealWorld {
         run_root: PathBuf,
         stop: Arc<AtomicBool>,
     ) -> Result<Self, TrialError> {
-        let variants = grid.file.variants.iter().cloned();
-        let profiles = grid.variants.iter().map(|(_, profile)| profile.clone());
-        let context = TrialContext {
-            variants: variants.zip(profiles).collect(),
-            named: grid.file.space.named.clone(),
-            endpoints: grid.file.endpoints.clone(),
-            login: grid.file.login.clone(),
-            data: Arc::clone(&grid.data),
-            connections: grid.file.connections,
-            placement: placement.clone(),
-            cache_root: cache_root(),
-            run_root,
-            environment: environment(),
-            timeout: REQUEST_TIMEOUT,
-            check_limit: CHECK_LIMIT,
-        };
+        let context = context(grid, placement, run_root);
         let mut on_event = |event| show(&event);
         // Setup steps take minutes; the one that runs is ended with the future.
         let trials = tokio::select! {
@@ -104,6 +89,26 @@ impl RunTrial for RealWorld {
 
     fn is_stopping(&self) -> bool {
         self.stop.load(Ordering::SeqCst)
+    }
+}
+
+/// What all trials of this grid have in common.
+pub(crate) fn context(grid: &Grid, placement: &CpuPlacement, run_root: PathBuf) -> TrialContext {
+    let variants = grid.file.variants.iter().cloned();
+    let profiles = grid.variants.iter().map(|(_, profile)| profile.clone());
+    TrialContext {
+        variants: variants.zip(profiles).collect(),
+        named: grid.file.space.named.clone(),
+        endpoints: grid.file.endpoints.clone(),
+        login: grid.file.login.clone(),
+        data: Arc::clone(&grid.data),
+        connections: grid.file.connections,
+        placement: placement.clone(),
+        cache_root: cache_root(),
+        run_root,
+        environment: environment(),
+        timeout: REQUEST_TIMEOUT,
+        check_limit: CHECK_LIMIT,
     }
 }
 

@@ -9,9 +9,21 @@ use std::time::Duration;
 use super::*;
 
 // A test of the program sees to it that every example stands here.
-const QUICKSTART: &str = include_str!("../../../../grids/quickstart.toml");
-const POSTGRES: &str = include_str!("../../../../grids/postgres.toml");
-const SEEDS: [&str; 6] = [QUICKSTART, POSTGRES, FULL, COMMAND, LOGIN, LEAST];
+pub(super) const EXAMPLES: [&str; 11] = [
+    include_str!("../../../../grids/django.toml"),
+    include_str!("../../../../grids/flask-dev.toml"),
+    include_str!("../../../../grids/granian.toml"),
+    include_str!("../../../../grids/hypercorn.toml"),
+    include_str!("../../../../grids/node.toml"),
+    include_str!("../../../../grids/postgres.toml"),
+    include_str!("../../../../grids/puma.toml"),
+    include_str!("../../../../grids/quickstart.toml"),
+    include_str!("../../../../grids/uvicorn.toml"),
+    include_str!("../../../../grids/uwsgi.toml"),
+    include_str!("../../../../grids/waitress.toml"),
+];
+/// Half of the wrong ones are made of these.
+const WHOLE: [&str; 4] = [FULL, COMMAND, LOGIN, LEAST];
 const GRIDS: u32 = 10_000;
 /// Any grid file is read in milliseconds; nobody waits so long on a busy machine.
 const HANGS_AFTER: Duration = Duration::from_secs(120);
@@ -151,7 +163,9 @@ fn mistake(text: &str, dice: &mut Dice) -> String {
 
 fn mutated(number: u32) -> String {
     let mut dice = Dice(number.into());
-    let mut text = (*dice.pick(&SEEDS)).to_owned();
+    let seeds = [&WHOLE[..], &EXAMPLES[..]];
+    let seeds = *dice.pick(&seeds);
+    let mut text = (*dice.pick(seeds)).to_owned();
     for _ in 0..=dice.below(3) {
         text = mistake(&text, &mut dice);
     }

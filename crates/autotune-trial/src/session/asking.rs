@@ -79,7 +79,7 @@ impl Session<'_> {
             }
         };
         let mut secrets = Vec::new();
-        for number in 0..plan.login.sessions as usize {
+        for number in plan.numbers() {
             let login = asking.http.login(self.address, (plan, number), timeout);
             let end = self.watch_with(asking.care, stop, login).await?;
             timeout = asking.timeout;
@@ -198,7 +198,7 @@ fn others(from: usize, count: usize) -> impl Iterator<Item = usize> {
 /// What is asked until the server is ready, and which answers mean that it is.
 /// Before a login the endpoints may redirect to it, and its first step may be a
 /// POST: then anything but a fault of the server will do for an answer.
-fn readiness(
+pub(crate) fn readiness(
     asking: &Asking<'_>,
     own: Option<&str>,
 ) -> Result<(Question, Vec<u16>), Box<CheckFailure>> {
