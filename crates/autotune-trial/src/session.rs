@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use autotune_model::{Bytes, Configuration, DataTable, Endpoint, LoginSession, Peer, ServerSample};
 use autotune_process::{
-    ExitStatus, Launch, ProcessError, ProcessEvent, StopReport, Supervised, clock,
+    ExitStatus, Launch, LaunchStep, ProcessError, ProcessEvent, StopReport, Supervised, clock,
 };
 use autotune_server::{CheckFailure, Http, LoginPlan, Redactor, render, render_hooks};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
@@ -195,6 +195,7 @@ impl<'a> Session<'a> {
             log: folder.log(),
             log_limit: Bytes::new(LOG_LIMIT_BYTES),
             cpus: trials.context.placement.server.clone(),
+            confinement: trials.context.confinement.clone(),
             marker: trials.marker.clone(),
             sample_every: Some(SAMPLE_EVERY),
             origin_monotonic_ns: origin_ns,
@@ -202,7 +203,7 @@ impl<'a> Session<'a> {
         let launched = Instant::now();
         let supervised = match Supervised::launch(&launch).await {
             Ok(supervised) => supervised,
-            Err(fault @ ProcessError::Launch { .. }) => {
+            Err(fault @ ProcessError::Launch { .. }) if !is_of_machine(&fault) => {
                 trials.run_hooks(prepared, (&after, around), stop).await?;
                 return Ok(Err(fault));
             }
@@ -401,7 +402,12 @@ impl<'a> Session<'a> {
         stop: &AtomicBool,
     ) -> Result<Closed, TrialError> {
         let report = match self.supervised.stop(self.prepared.stop, grace).await {
-            Ok(report) => Some(report),
+            Ok(report) => {
+                for left in &report.groups_left {
+                    tracing::warn!(left, "a group cannot be removed before the next start");
+                }
+                Some(report)
+            }
             Err(error @ ProcessError::NotEnded { .. }) => return Err(error.into()),
             Err(error) => {
                 tracing::warn!(%error, "the supervisor was lost before the stop");
@@ -428,6 +434,16 @@ impl<'a> Session<'a> {
             peers: std::mem::take(&mut self.peers),
         })
     }
+}
+
+/// Whether no configuration would be launched: the group that was made when this
+/// machine was tried cannot be made any more.
+fn is_of_machine(fault: &ProcessError) -> bool {
+    let step = match fault {
+        ProcessError::Launch { step, .. } => Some(*step),
+        _ => None,
+    };
+    step == Some(LaunchStep::Group)
 }
 
 async fn becomes_free(address: SocketAddr) -> bool {

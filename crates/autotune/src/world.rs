@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use autotune_model::{Configuration, CpuPlacement, ErrorCode, TrialRecord, TrialSpec};
+use autotune_model::{Configuration, Confinement, CpuPlacement, ErrorCode, TrialRecord, TrialSpec};
 use autotune_sweep::{Fault, RunTrial};
 use autotune_trial::{TrialContext, TrialError, TrialEvent, Trials, Verified};
 
@@ -39,7 +39,7 @@ impl RealWorld {
     /// When a setup step fails, or the user stops it.
     pub(crate) async fn prepare(
         grid: &Grid,
-        placement: &CpuPlacement,
+        (placement, confinement): (&CpuPlacement, &Confinement),
         run_root: PathBuf,
         stop: Arc<AtomicBool>,
     ) -> Result<Self, TrialError> {
@@ -53,6 +53,7 @@ impl RealWorld {
             data: Arc::clone(&grid.data),
             connections: grid.file.connections,
             placement: placement.clone(),
+            confinement: confinement.clone(),
             cache_root: cache_root(),
             run_root,
             environment: environment(),
