@@ -58,8 +58,12 @@ fn faults_in_the_grid_file_are_shown_in_place() {
 
 #[test]
 fn what_is_not_built_yet_is_said() {
-    let limits = "[limits]\nmemory = \"1GiB\"\n\n[budget]";
-    check("[budget]", limits, "26", &["not supported yet"]);
+    check(
+        "[budget]",
+        "[budget]\nuptime = \"7d\"",
+        "27",
+        &["not supported yet"],
+    );
     let place = place();
     for name in ["race", "staged", "nonsense"] {
         let done = assert_refused(&place, &["sweep", "grid.toml", "--strategy", name]);

@@ -13,6 +13,7 @@ mod faults;
 mod gunicorn;
 mod help;
 mod killed;
+mod limits;
 mod login;
 mod messages;
 mod place;

@@ -69,15 +69,21 @@ impl Place {
 
     /// Starts the program.
     pub(crate) fn start(&self, words: &[&str]) -> Running {
+        self.start_under(&[], words)
+    }
+
+    /// Starts another program, which is given ours and its arguments and becomes it.
+    pub(crate) fn start_under(&self, wrapper: &[&str], words: &[&str]) -> Running {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let file = |name| {
             let path = self.path(&format!("{name}-{number}"));
             (File::create(&path).expect("a file"), path)
         };
         let ((stdout, stdout_path), (stderr, stderr_path)) = (file("stdout"), file("stderr"));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_autotune"));
+        let all = [wrapper, &[env!("CARGO_BIN_EXE_autotune")], words].concat();
+        let mut command = Command::new(all[0]);
         command
-            .args(words)
+            .args(&all[1..])
             .current_dir(self.work())
             .env_clear()
             .envs(std::env::vars().filter(|(name, _)| is_kept(name)))

@@ -53,6 +53,17 @@ headers = { Content-Type = \"application/x-www-form-urlencoded\" }
 body = \"user={{ accounts.user }}&password={{ password }}&csrf_token={{ csrf }}\"
 expect = { status = [302] }
 ```";
+const LIMITS: &str = "\
+The server and all that it starts live under these limits in every trial, as in the container or on
+the host of production: a control group (cgroup) holds memory and CPU time, which takes root, a part of
+the tree that is delegated, or a user's systemd. Where none of them is there the sweep goes on, and
+headline, `verdict.json` (`host_limits`) and report say \"limits not enforced\"; `check` says so
+beforehand. Setup steps and the commands around a trial are not limited.
+
+They are not the limits of [objective]. `memory` here *holds*: the kernel ends a process of a server that
+wants more, and a setting in which that happens fails. `max_memory` there *judges*: what a server was
+seen to take, as PSS, decides whether its setting may be recommended. A server under `memory = \"1GiB\"`
+can be asked to leave room with `max_memory = \"800MiB\"`.";
 const DATA: &str = "\
 Holes of requests are plain names: `{{ csrf }}`, `{{ accounts.user }}`. A value is percent-encoded in a
 path or query, encoded as a form's in a body of the type `application/x-www-form-urlencoded`, escaped
@@ -132,6 +143,7 @@ fn reference(schema: &Value) -> String {
             "",
         ),
         ("[objective]", at("/properties/objective"), ""),
+        ("[limits]", at("/properties/limits"), LIMITS),
         ("[host]", at("/properties/host"), ""),
         ("[budget]", at("/properties/budget"), ""),
     ];
@@ -238,7 +250,10 @@ fn takes(shape: &Value) -> String {
             (Some(min), Some(max)) => format!("a whole number from {min} to {max}"),
             _ => "a whole number".to_owned(),
         },
-        "number" => "a number above zero".to_owned(),
+        "number" => match (shape["minimum"].as_f64(), shape["maximum"].as_f64()) {
+            (Some(min), Some(max)) => format!("a number from {min} to {max}"),
+            _ => "a number above zero".to_owned(),
+        },
         other => other.to_owned(),
     }
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use autotune_model::{
-    ConnectionPolicy, CpuSet, Endpoint, ErrorCode, LoadShape, Login, Objective, Profile,
-    ServerVariant,
+    ConnectionPolicy, CpuSet, Endpoint, ErrorCode, HostLimits, LoadShape, Login, Objective,
+    Profile, ServerVariant,
 };
 use toml::de::{DeTable, Error};
 
@@ -15,6 +15,7 @@ use crate::endpoint;
 use crate::fault::{Checked, Faults, GridFault};
 use crate::goal::{self, Goal};
 use crate::grid::{self, Space};
+use crate::limits;
 use crate::load;
 use crate::login::{self, DataSource};
 use crate::scalar;
@@ -33,10 +34,11 @@ pub(crate) const KEYS: Keys<'_> = Keys {
         "endpoint",
         "load",
         "objective",
+        "limits",
         "host",
         "budget",
     ],
-    planned: &["service", "limits"],
+    planned: &["service"],
 };
 
 /// A grid file, checked.
@@ -58,6 +60,8 @@ pub struct GridFile {
     pub connections: ConnectionPolicy,
     /// What is wanted.
     pub objective: Objective,
+    /// What the server may have, as in production.
+    pub limits: HostLimits,
     /// Which CPUs are asked for.
     pub host: HostRequest,
     /// How long a sweep may work; `None` where the file does not say.
@@ -88,6 +92,8 @@ pub struct Places {
     pub requests_from_env: Vec<(String, Range<usize>)>,
     /// The value of `sessions`; the whole of `[login]` where it was left out.
     pub sessions: Option<Range<usize>>,
+    /// The value of `files` in `[limits]`.
+    pub files: Option<Range<usize>>,
     /// The columns of data files that requests use.
     pub columns: Vec<ColumnUse>,
 }
@@ -117,7 +123,7 @@ pub struct VariantPlaces {
 /// Reads a grid file. `base` is the absolute folder of the file: relative paths
 /// are joined to it and never looked at. `profiles` are the kinds of servers
 /// that there are; one without parameters takes `command`. `cores` says how many
-/// CPUs the server gets with what `[host]` asks for.
+/// CPUs the server gets with what `[host]` asks for; `[limits]` may give it less.
 ///
 /// # Errors
 /// All faults that were found, at least one, in the order of the text. A text
@@ -170,11 +176,14 @@ fn grid_file(
     let endpoints = endpoint::read_all(root, &mut names, faults);
     let load = load::read(root, faults);
     let goal = goal::read(root, faults);
+    let limits = limits::read(root, faults);
     let host = goal::host(root, faults);
     let budget = goal::budget(root, faults);
     let servers = servers?;
     // Where [host] is wrong the file is refused, whatever the number.
     let cores = host.as_ref().map_or(1, cores);
+    let quota = limits.as_ref().ok().and_then(|limits| limits.cpus);
+    let cores = quota.map_or(cores, |quota| cores.min(quota.whole()));
     let space = grid::read(root, &servers, cores, faults);
     let (endpoints, space) = (endpoints?, space?);
     let (load, login) = (load?, login?);
@@ -194,6 +203,7 @@ fn grid_file(
         ]
         .concat(),
         sessions: login::sessions_place(root),
+        files: limits::files_place(root),
         columns: names.columns,
     };
     Ok(GridFile {
@@ -205,6 +215,7 @@ fn grid_file(
         load: load.shape,
         connections: load.connections,
         objective,
+        limits: limits?,
         host: host?,
         budget: budget?,
         space,

@@ -127,7 +127,7 @@ pub(crate) fn read(root: &Table<'_>, faults: &mut Faults) -> Checked<Goal> {
 }
 
 /// An amount of memory, above zero.
-fn bytes(node: &Node<'_>, faults: &mut Faults) -> Checked<Bytes> {
+pub(crate) fn bytes(node: &Node<'_>, faults: &mut Faults) -> Checked<Bytes> {
     let text = match node.value.is_str() {
         true => node.text(faults)?,
         false => {

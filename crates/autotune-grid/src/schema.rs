@@ -13,6 +13,7 @@ use crate::tree::Keys;
 use crate::{constraint, endpoint, environment, file, goal, load, server};
 
 mod keys;
+mod limits;
 mod login;
 
 const PERCENT: &str = r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$";
@@ -55,6 +56,7 @@ pub fn schema(profiles: &[Profile]) -> Value {
                     "How requests arrive: one of [load.open] and [load.closed].",
                 ),
                 "objective" => described(objective(), "What is best, and which limits hold."),
+                "limits" => limits::limits(),
                 "host" => described(host(), "The CPUs of the server and of the load generator."),
                 "budget" => budget(),
                 _ => return None,
@@ -429,7 +431,7 @@ fn objective() -> Value {
             ),
             "max_memory" => (
                 json!({ "type": "string", "pattern": AMOUNT }),
-                "The most memory of the whole server, over the load: an amount such as \"512MiB\".",
+                "The most memory that a recommended server may have taken over the load, measured: an amount such as \"512MiB\". It ends nothing; [limits] memory does.",
             ),
             "accept" => (
                 json!({ "anyOf": [either(), { "type": "array", "minItems": 1, "maxItems": 2, "items": either() }] }),
@@ -542,7 +544,9 @@ pub(crate) mod tests {
         let server = format!("/properties/server/patternProperties/{NAME}");
         let of_login = login::tests::places();
         let of_login = of_login.into_iter().map(|(keys, path)| (keys, at(&path)));
+        let (keys, path) = limits::tests::place();
         let others = vec![
+            (keys, at(path)),
             (&file::KEYS, at("/properties")),
             (
                 &server::COMMAND_KEYS,

@@ -7,11 +7,12 @@ use std::os::fd::OwnedFd;
 use std::process::Stdio;
 use std::time::Duration;
 
-use autotune_model::{Peer, ServerSample};
+use autotune_model::{Confinement, LimitMeans, Peer, ServerSample};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
+use crate::cgroup::{Scope, systemd_version, visible_exe};
 use crate::error::ProcessError;
 use crate::launch::{Launch, SupervisorSetup};
 use crate::marker::MARKER_VARIABLE;
@@ -56,7 +57,7 @@ pub enum ProcessEvent {
 }
 
 /// How a stop went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StopReport {
     /// How the main process ended; `None` where that is not known.
     pub exit: Option<ExitStatus>,
@@ -68,6 +69,11 @@ pub struct StopReport {
     pub log_bytes: u64,
     /// How often the log was begun anew.
     pub log_truncations: u32,
+    /// How many processes of the tree the kernel killed for want of memory; `None`
+    /// without a group that limits it.
+    pub oom_kills: Option<u64>,
+    /// Folders of the group that could not be removed.
+    pub groups_left: Vec<String>,
 }
 
 impl Supervised {
@@ -90,7 +96,7 @@ impl Supervised {
         setup: &SupervisorSetup,
     ) -> Result<Self, ProcessError> {
         let wire = WireLaunch::of(launch, setup.isolation)?;
-        let mut link = Link::start(launch, setup)?;
+        let mut link = Link::start(launch, setup).await?;
         link.send(&Request::Hello { version: VERSION }).await?;
         match link.receive_soon(PATIENCE).await? {
             // A supervisor that only speaks an older version cannot be met: it
@@ -207,7 +213,7 @@ impl Supervised {
             self.link.send(&request).await?;
         }
         loop {
-            if let Some(report) = self.report {
+            if let Some(report) = self.report.clone() {
                 self.link.supervisor_end().await?;
                 return Ok(report);
             }
@@ -252,6 +258,8 @@ impl From<WireReport> for StopReport {
             killed: wire.killed,
             log_bytes: wire.log_bytes,
             log_truncations: wire.log_truncations,
+            oom_kills: wire.oom_kills,
+            groups_left: wire.groups_left,
         }
     }
 }
@@ -266,6 +274,28 @@ fn unexpected(reply: Reply, wanted: &'static str) -> ProcessError {
     }
 }
 
+/// How the supervisor is run: as itself, or by systemd in a scope of its own.
+async fn supervisor_command(
+    launch: &Launch,
+    setup: &SupervisorSetup,
+) -> Result<Command, ProcessError> {
+    let Confinement {
+        limits,
+        enforcement,
+    } = &launch.confinement;
+    if enforcement.means() != Some(LimitMeans::SystemdScope) {
+        let mut command = Command::new(&setup.exe);
+        command.arg0(NAME).arg(ARGUMENT);
+        return Ok(command);
+    }
+    let version = systemd_version().await?;
+    let words = Scope { limits, version }.command();
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    command.arg(visible_exe(&setup.exe)).arg(ARGUMENT);
+    Ok(command)
+}
+
 /// The socket to one supervisor. Requests that a dropped future left half sent
 /// are sent on by the next one.
 #[derive(Debug)]
@@ -278,17 +308,15 @@ struct Link {
 }
 
 impl Link {
-    fn start(launch: &Launch, setup: &SupervisorSetup) -> Result<Self, ProcessError> {
+    async fn start(launch: &Launch, setup: &SupervisorSetup) -> Result<Self, ProcessError> {
         // Both ends are closed by an exec, so no process started meanwhile
         // holds one of them; standard input is made from a copy.
         let (ours, theirs) =
             std::os::unix::net::UnixStream::pair().map_err(ProcessError::Socket)?;
         ours.set_nonblocking(true).map_err(ProcessError::Socket)?;
         let socket = UnixStream::from_std(ours).map_err(ProcessError::Socket)?;
-        let mut command = Command::new(&setup.exe);
+        let mut command = supervisor_command(launch, setup).await?;
         command
-            .arg0(NAME)
-            .arg(ARGUMENT)
             .env(MARKER_VARIABLE, launch.marker.as_str())
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             .stdout(Stdio::null())

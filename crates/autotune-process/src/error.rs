@@ -74,6 +74,12 @@ pub enum ProcessError {
         #[source]
         source: io::Error,
     },
+    /// The user's systemd, which was to start the supervisor, is not to be had.
+    #[error("no scope can be made: systemd-run {what}")]
+    NoScope {
+        /// What it lacks.
+        what: String,
+    },
     /// A command without a program.
     #[error("command is empty")]
     EmptyCommand,
@@ -111,18 +117,21 @@ pub enum LaunchStep {
     Dir,
     /// Bind to the CPUs.
     Cpus,
-    /// Raise the limit of open files.
+    /// Make or enter the group that limits memory and CPUs.
+    Group,
+    /// Set the limit of open files.
     Limits,
     /// Run the program.
     Exec,
 }
 
 impl LaunchStep {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Log,
         Self::Fork,
         Self::Dir,
         Self::Cpus,
+        Self::Group,
         Self::Limits,
         Self::Exec,
     ];
@@ -135,7 +144,8 @@ impl fmt::Display for LaunchStep {
             Self::Fork => "make a process for",
             Self::Dir => "enter folder",
             Self::Cpus => "bind to CPUs",
-            Self::Limits => "raise the limit of open files for",
+            Self::Group => "make or enter the cgroup of",
+            Self::Limits => "set the limit of open files for",
             Self::Exec => "run",
         })
     }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use autotune_model::{Bytes, CpuSet, Secret};
+use autotune_model::{Bytes, Confinement, CpuSet, Secret};
 
 use crate::marker::Marker;
 
@@ -25,6 +25,9 @@ pub struct Launch {
     pub log_limit: Bytes,
     /// The CPUs to run on; `None` leaves the choice to the kernel.
     pub cpus: Option<CpuSet>,
+    /// What the tree may have, and by what it is kept to it. A group is made where
+    /// the means is one; open files are limited in any case.
+    pub confinement: Confinement,
     /// What the processes are found by when every guard has died.
     pub marker: Marker,
     /// How often the tree is sampled unasked; `None` for never.

@@ -28,6 +28,7 @@ mod launch;
 mod marker;
 mod signal;
 
+mod cgroup;
 mod client;
 mod error;
 mod run;
@@ -38,6 +39,7 @@ mod sys;
 mod table;
 mod wire;
 
+pub use cgroup::find_means;
 pub use client::{ProcessEvent, StopReport, Supervised};
 pub use error::{LaunchStep, ProcessError};
 pub use host::HostWatch;

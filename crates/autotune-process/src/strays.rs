@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::cgroup::remove_leftovers;
 use crate::error::ProcessError;
 use crate::marker::{Marker, Owner, own_namespace};
 use crate::sys;
@@ -18,7 +19,8 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// Kills the processes that dead runs of this program left behind, with all
 /// their descendants, and waits until they are gone. What belongs to a run that
-/// lives, or to another PID namespace, is left alone. Returns who was killed.
+/// lives, or to another PID namespace, is left alone. The control groups of dead
+/// runs are removed, too. Returns who was killed.
 ///
 /// # Errors
 /// When `/proc` cannot be read, or killed processes do not end.
@@ -36,6 +38,7 @@ pub fn end_strays() -> Result<Vec<u32>, ProcessError> {
         let marked = |pid| Marker::in_environment(&table.environment(pid)?);
         let strays = strays(&entries, namespace, &marked);
         if strays.is_empty() {
+            remove_leftovers(&|owner| owner.namespace == namespace && !is_alive(&entries, owner));
             return Ok(killed.into_iter().collect());
         }
         if began.elapsed() > PATIENCE {
@@ -51,6 +54,15 @@ pub fn end_strays() -> Result<Vec<u32>, ProcessError> {
     }
 }
 
+/// Whether this owner still runs.
+fn is_alive(entries: &[Entry], owner: Owner) -> bool {
+    let key = ProcessKey {
+        pid: owner.pid,
+        start_time: owner.start_time,
+    };
+    entries.iter().any(|entry| entry.key == key && !entry.dead)
+}
+
 /// Who is to be killed: living processes with the marker of a dead owner, and
 /// all below them, except this process.
 fn strays(
@@ -58,17 +70,10 @@ fn strays(
     namespace: u64,
     marker: &dyn Fn(u32) -> Option<Marker>,
 ) -> Vec<ProcessKey> {
-    let is_alive = |owner: Owner| {
-        let key = ProcessKey {
-            pid: owner.pid,
-            start_time: owner.start_time,
-        };
-        entries.iter().any(|entry| entry.key == key && !entry.dead)
-    };
     let mut found = BTreeSet::new();
     for entry in entries.iter().filter(|entry| !entry.dead) {
         let owner = marker(entry.key.pid).map(|marker| marker.owner());
-        if owner.is_some_and(|owner| owner.namespace == namespace && !is_alive(owner)) {
+        if owner.is_some_and(|owner| owner.namespace == namespace && !is_alive(entries, owner)) {
             found.insert(entry.key);
             let below = descendants(entries, entry.key.pid);
             found.extend(

@@ -1,8 +1,11 @@
 //! Under what the answer holds, in words: objective, CPUs, load, connections.
 
-use autotune_model::{Arrivals, ConnectionPolicy, CpuPlacement, CpuSet, LoadShape, Metric, Over};
+use autotune_model::{
+    Arrivals, Confinement, ConnectionPolicy, CpuPlacement, CpuSet, HostLimits, LoadShape, Metric,
+    Over,
+};
 
-use crate::format::{count, percent, span};
+use crate::format::{count, list, memory, percent, span};
 use crate::study::Study;
 
 /// `p95, geomean over 4 endpoints`.
@@ -26,14 +29,49 @@ pub(crate) fn objective(study: &Study<'_>) -> String {
     }
 }
 
-/// `for a server on 1 CPU, open load of 90 requests/s, keep-alive connections`.
+/// `for a server on 1 CPU, open load of 90 requests/s, keep-alive connections`; with
+/// `[limits]` it says what the server was held to, or that it was not.
 pub(crate) fn circumstances(study: &Study<'_>) -> String {
     format!(
-        "for a server on {}, {}, {}",
+        "for a server on {}{}, {}, {}",
         count(study.placement.cores as u64, "CPU"),
+        held(study.confinement).map_or_else(String::new, |held| format!(" {held}")),
         load(study.load),
         connections(study.connections)
     )
+}
+
+/// `held to 1.5 CPUs and 512 MiB of memory`; `None` without `[limits]`. What is not
+/// enforced must be seen wherever the answer is.
+pub(crate) fn held(confinement: &Confinement) -> Option<String> {
+    let limits = &confinement.limits;
+    let group = HostLimits {
+        files: None,
+        ..limits.clone()
+    };
+    let files = HostLimits {
+        files: limits.files,
+        ..HostLimits::default()
+    };
+    let refused = confinement.enforcement.refusal();
+    let held = if refused.is_some() { &files } else { limits };
+    let mut parts = Vec::new();
+    parts.extend((!held.is_empty()).then(|| format!("held to {}", given(held))));
+    parts.extend(refused.map(|_| format!("(limits not enforced: {})", given(&group))));
+    (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+/// `1.5 CPUs, 512 MiB of memory and 1024 open files`.
+pub fn given(limits: &HostLimits) -> String {
+    let mut parts = Vec::new();
+    parts.extend(limits.cpus.map(|cpus| {
+        let noun = if cpus.cpus() == 1.0 { "CPU" } else { "CPUs" };
+        format!("{cpus} {noun}")
+    }));
+    let of_memory = limits.memory.map(memory);
+    parts.extend(of_memory.map(|memory| format!("{memory} of memory")));
+    parts.extend(limits.files.map(|files| count(files, "open file")));
+    list(&parts)
 }
 
 pub(crate) fn load(shape: &LoadShape) -> String {

@@ -4,7 +4,7 @@
 use autotune_analysis::{ConfigAnalysis, VerdictWord};
 use autotune_model::{ConfigFile, ParamName, Value};
 
-use crate::conditions::placement;
+use crate::conditions::{held, placement};
 use crate::format::{count, one_line};
 use crate::sentences::sentences;
 use crate::study::{Study, Word, label};
@@ -32,8 +32,9 @@ pub fn config_file(study: &Study<'_>) -> Option<(String, String)> {
     }
     lines.extend(sentences(study));
     lines.push(format!(
-        "Holds for {} of the server ({}).",
+        "Holds for {} of the server{} ({}).",
         count(study.placement.cores as u64, "CPU"),
+        held(study.confinement).map_or_else(String::new, |held| format!(" {held}")),
         placement(study.placement)
     ));
     lines.push(format!("To measure again: {}", study.command));
@@ -150,6 +151,17 @@ mod tests {
             assert!(comments.contains(part), "{part} in {text}");
         }
         assert!(text.lines().all(|line| line.len() <= WIDTH));
+    }
+
+    #[test]
+    fn says_what_the_server_was_held_to() {
+        let mut fixture = Fixture::realistic();
+        fixture.limit(None);
+        let (_, text) = config_file(&fixture.study()).unwrap();
+        let text = text.replace("\n#", "").replace("   ", " ");
+        let held =
+            "Holds for 1 CPU of the server held to 1.5 CPUs and 512 MiB of memory (server on";
+        assert!(text.contains(held), "{text}");
     }
 
     #[test]

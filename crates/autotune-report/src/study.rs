@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use autotune_analysis::{Analysis, ConfigAnalysis, VerdictWord};
 use autotune_model::{
-    ConfigId, Configuration, ConnectionPolicy, CpuPlacement, DecisionKind, Endpoint, ErrorCode,
-    History, HostFacts, LoadShape, Metric, Objective, Over, ParamName, Profile, Stage, TrialRecord,
-    VariantName,
+    ConfigId, Configuration, Confinement, ConnectionPolicy, CpuPlacement, DecisionKind, Endpoint,
+    ErrorCode, History, HostFacts, LoadShape, Metric, Objective, Over, ParamName, Profile, Stage,
+    TrialRecord, VariantName,
 };
 
 /// A study as the outputs see it.
@@ -34,6 +34,8 @@ pub struct Study<'a> {
     pub connections: ConnectionPolicy,
     /// Which CPUs were used by whom.
     pub placement: &'a CpuPlacement,
+    /// What `[limits]` let the server have, and whether it was kept to that.
+    pub confinement: &'a Confinement,
     /// How the sweep ended.
     pub ending: &'a Ending,
     /// The machine.

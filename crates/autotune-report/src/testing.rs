@@ -13,10 +13,11 @@ use autotune_analysis::{
     Verdict, VerdictWord,
 };
 use autotune_model::{
-    Accept, Arrivals, Bytes, ConfigFile, Configuration, ConnectionPolicy, CpuPlacement, CpuSet,
-    Decision, DecisionKind, Endpoint, EndpointName, History, HostFacts, LoadShape, Metric,
-    Objective, Over, Param, ParamKind, ParamName, Profile, Quantile, Rate, Recycling, Share,
-    StopReason, Value, VariantName,
+    Accept, Arrivals, Bytes, ConfigFile, Configuration, Confinement, ConnectionPolicy,
+    CpuPlacement, CpuQuota, CpuSet, Decision, DecisionKind, Endpoint, EndpointName, Enforcement,
+    History, HostFacts, HostLimits, LimitMeans, LoadShape, Metric, Objective, Over, Param,
+    ParamKind, ParamName, Profile, Quantile, Rate, Recycling, Share, StopReason, Value,
+    VariantName,
 };
 
 use crate::{Ending, Planned, Study};
@@ -36,6 +37,7 @@ pub(crate) struct Fixture {
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) load: LoadShape,
     pub(crate) placement: CpuPlacement,
+    pub(crate) confinement: Confinement,
     pub(crate) ending: Ending,
     pub(crate) host: HostFacts,
     pub(crate) versions: BTreeMap<String, String>,
@@ -159,6 +161,7 @@ impl Fixture {
                 generator: Some(CpuSet::new([0])),
                 cores: 1,
             },
+            confinement: Confinement::default(),
             ending: Ending::Answered,
             host: HostFacts {
                 facts: vec![
@@ -199,6 +202,7 @@ impl Fixture {
             load: &self.load,
             connections: ConnectionPolicy::KeepAlive,
             placement: &self.placement,
+            confinement: &self.confinement,
             ending: &self.ending,
             host: &self.host,
             versions: &self.versions,
@@ -207,6 +211,23 @@ impl Fixture {
             planned: &self.planned,
             command: &self.command,
         }
+    }
+
+    /// With `[limits]`, kept or refused for this reason.
+    pub(crate) fn limit(&mut self, refusal: Option<&str>) {
+        self.confinement = Confinement {
+            limits: HostLimits {
+                memory: Some(Bytes::new(512 << 20)),
+                cpus: CpuQuota::new(1.5),
+                files: None,
+            },
+            enforcement: match refusal {
+                None => Enforcement::By(LimitMeans::Cgroup),
+                Some(reason) => Enforcement::Refused {
+                    reason: reason.to_owned(),
+                },
+            },
+        };
     }
 
     /// Adds the recommended one again with workers that are replaced: it shares a

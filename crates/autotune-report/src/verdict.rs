@@ -7,7 +7,7 @@ mod configuration;
 
 use std::collections::BTreeMap;
 
-use autotune_model::{Bytes, MaxLatency, Surge};
+use autotune_model::{Bytes, CpuQuota, LimitMeans, MaxLatency, Surge};
 use serde::{Serialize, Serializer};
 
 use crate::conditions;
@@ -45,6 +45,7 @@ struct VerdictRecord<'a> {
     server_cpu_set: Option<&'a [usize]>,
     generator_cpu_set: Option<&'a [usize]>,
     generator_cpu_pct: Option<f64>,
+    host_limits: Option<HostLimitsRecord<'a>>,
     restarts_observed: u32,
     memory_growth_mib_per_1000: Option<f64>,
     lighter_open: Vec<&'a str>,
@@ -71,6 +72,19 @@ struct VerdictRecord<'a> {
     versions: &'a BTreeMap<String, String>,
     tool_version: &'a str,
     command: &'a str,
+}
+
+/// `[limits]`, which is not what `limits` above is: that judges, this holds.
+#[derive(Serialize)]
+struct HostLimitsRecord<'a> {
+    memory_bytes: Option<u64>,
+    cpus: Option<f64>,
+    open_files: Option<u64>,
+    /// Whether the server was kept to all of them.
+    enforced: bool,
+    /// By what, where memory or CPUs are among them.
+    enforced_by: Option<&'static str>,
+    not_enforced_because: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -169,6 +183,7 @@ fn record<'a>(study: &Study<'a>) -> VerdictRecord<'a> {
         server_cpu_set: study.placement.server.as_ref().map(|set| set.as_slice()),
         generator_cpu_set: study.placement.generator.as_ref().map(|set| set.as_slice()),
         generator_cpu_pct: conditions::generator_share(study).map(|share| share * 100.0),
+        host_limits: host_limits(study),
         restarts_observed: analysis.restarts_observed,
         memory_growth_mib_per_1000: verdict
             .memory_growth
@@ -211,6 +226,20 @@ fn record<'a>(study: &Study<'a>) -> VerdictRecord<'a> {
         tool_version: study.tool_version,
         command: study.command,
     }
+}
+
+fn host_limits<'a>(study: &Study<'a>) -> Option<HostLimitsRecord<'a>> {
+    let confinement = study.confinement;
+    let limits = &confinement.limits;
+    let refusal = confinement.enforcement.refusal();
+    (!limits.is_empty()).then(|| HostLimitsRecord {
+        memory_bytes: limits.memory.map(Bytes::get),
+        cpus: limits.cpus.map(CpuQuota::cpus),
+        open_files: limits.files,
+        enforced: refusal.is_none(),
+        enforced_by: confinement.enforcement.means().map(LimitMeans::as_str),
+        not_enforced_because: refusal,
+    })
 }
 
 fn fault<'a>(study: &Study<'a>) -> Option<FaultRecord<'a>> {

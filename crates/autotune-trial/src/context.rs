@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use autotune_model::{
-    Bytes, ConnectionPolicy, CpuPlacement, DataTable, Endpoint, EndpointName, Label, Login,
-    ParamName, Profile, ServerVariant, VariantName,
+    Bytes, Confinement, ConnectionPolicy, CpuPlacement, DataTable, Endpoint, EndpointName, Label,
+    Login, ParamName, Profile, ServerVariant, VariantName,
 };
 
 /// What all trials of a study have in common.
@@ -31,6 +31,9 @@ pub struct TrialContext {
     pub connections: ConnectionPolicy,
     /// Who runs on which CPUs.
     pub placement: CpuPlacement,
+    /// What servers may have, and by what they are kept to it. Setup steps, hooks
+    /// and questions to a server's program are not.
+    pub confinement: Confinement,
     /// Where the results of setup steps are kept: `$XDG_CACHE_HOME/autotune`.
     pub cache_root: PathBuf,
     /// Where the trials' fresh folders are made: `results/NAME/run`. Logs of

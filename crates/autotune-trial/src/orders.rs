@@ -61,6 +61,7 @@ impl Trials {
             log: folder.log(),
             log_limit: Bytes::new(LOG_LIMIT_BYTES),
             cpus: self.context.placement.server.clone(),
+            confinement: self.context.confinement.clone(),
             marker: self.marker.clone(),
             sample_every: Some(SAMPLE_EVERY),
             origin_monotonic_ns: origin_ns,

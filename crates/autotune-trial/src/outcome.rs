@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use autotune_model::{FailureClass, GeneratorVerdict, LoadRecord, LoadShape, Outcome};
+use autotune_model::{Bytes, FailureClass, GeneratorVerdict, LoadRecord, LoadShape, Outcome};
 
 use crate::error::tail;
 
@@ -36,6 +36,35 @@ pub(crate) enum Cut {
     },
 }
 
+/// How many processes the kernel ended for want of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OomKills {
+    /// Of the server's own, in a group that may have so much.
+    Tree { kills: u64, limit: Bytes },
+    /// Of the whole machine: others may have been hit, and no limit of ours.
+    Machine(u64),
+}
+
+impl OomKills {
+    fn any(self) -> bool {
+        let (Self::Tree { kills, .. } | Self::Machine(kills)) = self;
+        kills > 0
+    }
+
+    /// Whether a process of the server was hit, beyond doubt.
+    fn is_proof(self) -> bool {
+        matches!(self, Self::Tree { .. }) && self.any()
+    }
+
+    /// What the memory was that was wanting.
+    fn of_what(self) -> String {
+        match self {
+            Self::Tree { limit, .. } => format!("memory ([limits] gives {limit})"),
+            Self::Machine(_) => "memory".to_owned(),
+        }
+    }
+}
+
 /// All that the outcome follows from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Evidence<'a> {
@@ -45,8 +74,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) overridden: Option<&'a str>,
     /// What spoils a trial beside that: a port that stays taken, for example.
     pub(crate) spoiled: Option<&'a str>,
-    /// How many processes the kernel ended for want of memory meanwhile.
-    pub(crate) oom_kills: u64,
+    /// Whom the kernel ended for want of memory meanwhile.
+    pub(crate) oom_kills: OomKills,
     /// Whether a worker was killed, other than for not answering its watchdog.
     pub(crate) worker_killed: bool,
     /// By how much the clocks differ at the end.
@@ -63,12 +92,13 @@ pub(crate) struct Evidence<'a> {
 /// then what the server did, then what the generator did.
 pub(crate) fn outcome(evidence: &Evidence<'_>) -> Outcome {
     let log = tail(evidence.log);
-    let killed = evidence.oom_kills > 0;
+    let killed = evidence.oom_kills.any();
+    let memory = evidence.oom_kills.of_what();
     match evidence.cut {
         Some(Cut::Stopped) => return Outcome::Interrupted,
         Some(Cut::Lost { reason }) => return invalid(reason.clone()),
         Some(Cut::Start { reason } | Cut::Exit { status: reason }) if killed => {
-            let detail = format!("the kernel ended a process for want of memory: {reason}{log}");
+            let detail = format!("the kernel ended a process for want of {memory}: {reason}{log}");
             return Outcome::OutOfMemory { detail };
         }
         Some(Cut::Start { reason }) => {
@@ -85,8 +115,8 @@ pub(crate) fn outcome(evidence: &Evidence<'_>) -> Outcome {
     if let Some(reason) = evidence.overridden.or(evidence.spoiled) {
         return invalid(reason.to_owned());
     }
-    if killed && evidence.worker_killed {
-        let detail = format!("the kernel ended a worker for want of memory{log}");
+    if evidence.oom_kills.is_proof() || killed && evidence.worker_killed {
+        let detail = format!("the kernel ended a worker for want of {memory}{log}");
         return Outcome::OutOfMemory { detail };
     }
     if evidence.jump > LARGEST_JUMP {
@@ -255,7 +285,7 @@ mod tests {
             cut: None,
             overridden: None,
             spoiled: None,
-            oom_kills: 0,
+            oom_kills: OomKills::Machine(0),
             worker_killed: false,
             jump: Duration::from_millis(3),
             shape: &OPEN,
@@ -359,7 +389,7 @@ mod tests {
         let cut = |cut: Cut, oom_kills: u64| {
             let evidence = Evidence {
                 cut: Some(&cut),
-                oom_kills,
+                oom_kills: OomKills::Machine(oom_kills),
                 ..evidence(&calm)
             };
             outcome(&evidence).as_str().to_owned()
@@ -391,7 +421,7 @@ mod tests {
         let calm = load(&CALM);
         let check = |oom_kills, worker_killed, expected| {
             let found = judged(&calm, |evidence| {
-                evidence.oom_kills = oom_kills;
+                evidence.oom_kills = OomKills::Machine(oom_kills);
                 evidence.worker_killed = worker_killed;
             });
             assert_eq!(found, expected);
@@ -399,6 +429,30 @@ mod tests {
         check(1, true, "out-of-memory");
         check(1, false, "measured");
         check(0, true, "measured");
+    }
+
+    #[test]
+    fn the_groups_own_count_is_proof() {
+        let calm = load(&CALM);
+        let cut = Cut::Exit {
+            status: "signal 9".to_owned(),
+        };
+        let of = |kills, cut, worker_killed| {
+            let limit = Bytes::new(64 << 20);
+            outcome(&Evidence {
+                cut,
+                oom_kills: OomKills::Tree { kills, limit },
+                worker_killed,
+                ..evidence(&calm)
+            })
+        };
+        assert_eq!(of(1, None, false).as_str(), "out-of-memory");
+        assert_eq!(of(0, None, true).as_str(), "measured");
+        assert_eq!(of(0, Some(&cut), true).as_str(), "died");
+        let ended = of(1, Some(&cut), false);
+        assert_eq!(ended.as_str(), "out-of-memory");
+        let detail = ended.detail().expect("evidence");
+        assert!(detail.contains("[limits] gives 64.0 MiB"), "{detail}");
     }
 
     #[test]

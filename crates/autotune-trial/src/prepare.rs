@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use autotune_model::{Bytes, ConfigId, CpuSet, Profile, ServerVariant, VariantName};
+use autotune_model::{Bytes, ConfigId, Confinement, CpuSet, Profile, ServerVariant, VariantName};
 use autotune_process::{Finished, Launch, Marker, ProcessError, StopSignal, clock, run_to_end};
 use autotune_server::{
     Behaviour, Command, Http, Place, Redactor, RenderError, Rendering, Version, behaviour,
@@ -354,6 +354,7 @@ impl Trials {
             log: question.log.to_owned(),
             log_limit: Bytes::new(LOG_LIMIT_BYTES),
             cpus: question.cpus.cloned(),
+            confinement: Confinement::default(),
             marker: self.marker.clone(),
             sample_every: None,
             origin_monotonic_ns: clock::monotonic_ns(),

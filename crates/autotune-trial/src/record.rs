@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use autotune_model::{
-    Configuration, LoadShape, LogRecord, Outcome, ParamName, ProcessRole, Profile, ServerRecord,
-    ServerSample, Span, TrialRecord, TrialSpec,
+    Bytes, Configuration, LoadShape, LogRecord, Outcome, ParamName, ProcessRole, Profile,
+    ServerRecord, ServerSample, Span, TrialRecord, TrialSpec,
 };
 use autotune_server::{Behaviour, EventKind, events};
 
 use crate::facts::Facts;
 use crate::logs;
-use crate::outcome::{Cut, Evidence, outcome};
+use crate::outcome::{Cut, Evidence, OomKills, outcome};
 use crate::prepare::Prepared;
 use crate::run::Loaded;
 use crate::session::{Closed, Started};
@@ -28,7 +28,10 @@ pub(crate) struct Seen<'a> {
     pub(crate) loaded: Option<Loaded>,
     pub(crate) closed: Option<Closed>,
     pub(crate) overridden: Option<String>,
+    /// Of the whole machine.
     pub(crate) oom_kills: u64,
+    /// What [limits] says.
+    pub(crate) memory_limit: Option<Bytes>,
 }
 
 /// The record, and the outcome in it.
@@ -56,7 +59,7 @@ pub(crate) fn record(seen: Seen<'_>) -> TrialRecord {
         cut: seen.cut.as_ref(),
         overridden: overridden.as_deref(),
         spoiled,
-        oom_kills: seen.oom_kills,
+        oom_kills: oom_kills_of(&seen),
         worker_killed: worker_killed(behaviour, load_log),
         jump: seen.span.jump(),
         shape: &seen.spec.load,
@@ -71,6 +74,19 @@ pub(crate) fn record(seen: Seen<'_>) -> TrialRecord {
         span: seen.span,
         load: seen.loaded.map(|loaded| loaded.record),
         server,
+    }
+}
+
+/// The group's own count where there is one.
+fn oom_kills_of(seen: &Seen<'_>) -> OomKills {
+    let report = seen
+        .closed
+        .as_ref()
+        .and_then(|closed| closed.report.as_ref());
+    let counted = report.and_then(|report| report.oom_kills);
+    match counted.zip(seen.memory_limit) {
+        Some((kills, limit)) => OomKills::Tree { kills, limit },
+        None => OomKills::Machine(seen.oom_kills),
     }
 }
 

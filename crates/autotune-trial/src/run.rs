@@ -117,6 +117,7 @@ impl Trials {
             closed,
             overridden: course.overridden,
             oom_kills: oom_kills().saturating_sub(ooms),
+            memory_limit: self.context.confinement.limits.memory,
         });
         self.keep_log(&record, &log)?;
         Ok(record)

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use autotune_model::{Configuration, DataTable, Endpoint, LoginSession, Peer, ServerSample};
-use autotune_process::{ExitStatus, ProcessError, ProcessEvent, StopReport, Supervised};
+use autotune_process::{
+    ExitStatus, LaunchStep, ProcessError, ProcessEvent, StopReport, Supervised,
+};
 use autotune_server::{CheckFailure, Http, LoginPlan, Redactor};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
@@ -184,7 +186,7 @@ impl<'a> Session<'a> {
         let launched = Instant::now();
         let supervised = match Supervised::launch(&launch).await {
             Ok(supervised) => supervised,
-            Err(fault @ ProcessError::Launch { .. }) => {
+            Err(fault @ ProcessError::Launch { .. }) if !is_of_machine(&fault) => {
                 trials.run_hooks(prepared, (&after, around), stop).await?;
                 return Ok(Err(fault));
             }
@@ -383,7 +385,12 @@ impl<'a> Session<'a> {
         stop: &AtomicBool,
     ) -> Result<Closed, TrialError> {
         let report = match self.supervised.stop(self.prepared.stop, grace).await {
-            Ok(report) => Some(report),
+            Ok(report) => {
+                for left in &report.groups_left {
+                    tracing::warn!(left, "a group cannot be removed before the next start");
+                }
+                Some(report)
+            }
             Err(error @ ProcessError::NotEnded { .. }) => return Err(error.into()),
             Err(error) => {
                 tracing::warn!(%error, "the supervisor was lost before the stop");
@@ -410,6 +417,16 @@ impl<'a> Session<'a> {
             peers: std::mem::take(&mut self.peers),
         })
     }
+}
+
+/// Whether no configuration would be launched: the group that was made when this
+/// machine was tried cannot be made any more.
+fn is_of_machine(fault: &ProcessError) -> bool {
+    let step = match fault {
+        ProcessError::Launch { step, .. } => Some(*step),
+        _ => None,
+    };
+    step == Some(LaunchStep::Group)
 }
 
 async fn becomes_free(address: SocketAddr) -> bool {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use autotune_model::{Configuration, Peer};
+use autotune_model::{Bytes, Configuration, Peer};
 use autotune_process::clock;
 use tokio::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::error::TrialError;
 use crate::logs;
 use crate::prepare::{Prepared, Trials};
 use crate::reach::is_beyond;
-use crate::session::{Asking, Break, CLOSE_QUESTIONS, Care, Session, StartFault, stopped};
+use crate::session::{Asking, Break, CLOSE_QUESTIONS, Care, Closed, Session, StartFault, stopped};
 use crate::workers::describe;
 
 /// A question that takes longer than this is answered wrongly enough.
@@ -124,7 +124,8 @@ impl Trials {
             (Err(error), Err(_)) => return Err(error),
             (started, closed) => (started, closed?),
         };
-        let started = started.map_err(|error| with_log(error, logs::tail(&closed.log)))?;
+        let memory = self.context.confinement.limits.memory;
+        let started = started.map_err(|error| with_end(error, &closed, memory))?;
         if facts.overridden.is_none() {
             facts.overridden = self.overridden(configuration, &facts, (&started, &so_far));
         }
@@ -216,6 +217,20 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+/// Tells how a server ended that does not start: with its log, and whether the
+/// kernel ended it since it may have no more than this memory.
+fn with_end(error: TrialError, closed: &Closed, memory: Option<Bytes>) -> TrialError {
+    let mut error = with_log(error, logs::tail(&closed.log));
+    let ooms = closed.report.as_ref().and_then(|report| report.oom_kills);
+    let memory = ooms.filter(|kills| *kills > 0).and(memory);
+    if let (TrialError::ServerStart { reason, .. }, Some(memory)) = (&mut error, memory) {
+        reason.push_str(&format!(
+            "; the kernel ended a process of it, since {memory} is all the memory that [limits] gives"
+        ));
+    }
+    error
 }
 
 /// The log is whole only after the stop.

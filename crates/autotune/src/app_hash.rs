@@ -13,8 +13,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use autotune_model::{
-    Asked, Configuration, DataTable, EnvValue, Expect, Extractor, LoadShape, Login, Objective,
-    Part, ServerVariant, Share, Text,
+    Asked, Configuration, DataTable, EnvValue, Expect, Extractor, HostLimits, LoadShape, Login,
+    Objective, Part, ServerVariant, Share, Text,
 };
 use sha2::{Digest, Sha256};
 
@@ -97,12 +97,25 @@ pub(crate) fn identity(grid: &Grid, results: &Path) -> Result<String, Failure> {
     };
     feed.texts([load.as_str(), grid.file.connections.as_str()]);
     feed.text(&format!("keep awake {}", grid.file.host.keep_awake));
+    feed_limits(&mut feed, &grid.file.limits);
     let digest = feed.0.finalize();
     Ok(digest
         .iter()
         .take(16)
         .map(|byte| format!("{byte:02x}"))
         .collect())
+}
+
+/// Nothing where nothing is limited: studies of before there were limits go on.
+fn feed_limits(feed: &mut Feed, limits: &HostLimits) {
+    let HostLimits {
+        memory,
+        cpus,
+        files,
+    } = limits;
+    if !limits.is_empty() {
+        feed.text(&format!("limits {memory:?} {cpus:?} {files:?}"));
+    }
 }
 
 fn feed_variant(feed: &mut Feed, variant: &ServerVariant) {
@@ -424,6 +437,9 @@ time = "1h"
             ("fixture", "before_trial = [\"a b\"]\nfixture"),
             ("fixture", "after_trial = [\"a b\"]\nfixture"),
             ("rate = 20", "rate = 21"),
+            ("[budget]", "[limits]\nmemory = \"1GiB\"\n[budget]"),
+            ("[budget]", "[limits]\ncpus = 1.5\n[budget]"),
+            ("[budget]", "[limits]\nfiles = 64\n[budget]"),
             ("word = \"x\"", "word = \"y\""),
             ("json = \"/csrf\"", "json = \"/c\""),
             ("json = \"/csrf\"", "header = \"/csrf\""),

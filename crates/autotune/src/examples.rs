@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use autotune_model::{CpuSet, Seed, Stage, TrialKey, TrialSpec};
+use autotune_model::{Confinement, CpuSet, Seed, Stage, TrialKey, TrialSpec};
 use autotune_search::{Known, Procedure};
 use autotune_trial::{Rehearsal, rehearse};
 
@@ -146,7 +146,7 @@ fn each_configuration_can_be_launched() {
 async fn launch(grid: &Grid, number: usize, runs: &Path) -> Rehearsal {
     // What [host] asks for need not be there.
     let placement = placement::decide(&grid.file.host, &CpuSet::new(0..CPUS), None).unwrap();
-    let mut context = world::context(grid, &placement, runs.to_owned());
+    let mut context = world::context(grid, (&placement, &Confinement::default()), runs.to_owned());
     context.cache_root = runs.join("cache");
     let spec = TrialSpec {
         key: TrialKey {

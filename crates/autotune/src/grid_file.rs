@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use autotune_grid::{GridFault, GridFile, HostRequest};
-use autotune_model::{Configuration, DataTable, ErrorCode, Profile, VariantName};
+use autotune_model::{Configuration, DataTable, ErrorCode, HostLimits, Profile, VariantName};
 
+use crate::confine;
 use crate::data_file;
 use crate::failure::Failure;
 use crate::placement;
@@ -52,10 +53,14 @@ pub(crate) fn load(path: &Path) -> Result<Grid, Failure> {
     };
     let text = std::fs::read_to_string(path).map_err(cannot)?;
     // Where the wanted CPUs are not there, placing them is a fault of its own.
-    let cores = |host: &HostRequest| placement::place(host).map_or(1, |placement| placement.cores);
+    // What [limits] gives is the reader's to know.
+    let none = HostLimits::default();
+    let cores =
+        |host: &HostRequest| placement::place(host, &none).map_or(1, |placement| placement.cores);
     let mut grid = parse(path, &text, &folder_of(path).map_err(cannot)?, &cores)?;
     let mut faults = missing_paths(&grid.file);
     take_variables(&mut grid.file, &mut faults);
+    confine::check_files(&grid.file, &mut faults);
     let before = faults.len();
     let data = data_file::read_all(&grid.file.data, &mut faults);
     // A file that cannot be read would lack every column.

@@ -6,6 +6,7 @@ mod awake;
 mod budget;
 mod cli;
 mod commands;
+mod confine;
 mod data_file;
 mod ending;
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! microseconds a request.
 
 use autotune_grid::HostRequest;
-use autotune_model::{CpuPlacement, CpuSet};
+use autotune_model::{CpuPlacement, CpuQuota, CpuSet, HostLimits};
 use nix::sched::{CpuSet as Mask, sched_getaffinity};
 use nix::unistd::Pid;
 
@@ -14,12 +14,14 @@ use crate::failure::Failure;
 /// From this many CPUs on, server and generator are kept apart unasked.
 pub(crate) const ENOUGH: usize = 4;
 
-/// What this machine gives.
+/// What this machine gives, and `[limits]` leaves of it.
 ///
 /// # Errors
 /// When the grid file asks for CPUs that this process may not use.
-pub(crate) fn place(request: &HostRequest) -> Result<CpuPlacement, Failure> {
-    decide(request, &allowed()?, quota_now())
+pub(crate) fn place(request: &HostRequest, limits: &HostLimits) -> Result<CpuPlacement, Failure> {
+    let quotas = [quota_now(), limits.cpus.map(CpuQuota::cpus)];
+    let quota = quotas.into_iter().flatten().reduce(f64::min);
+    decide(request, &allowed()?, quota)
 }
 
 /// The CPU quota of this process at this moment, in CPUs.
@@ -172,6 +174,26 @@ mod tests {
             ("/sys/fs/cgroup/cpu/docker/x/cpu.cfs_period_us", "100000\n"),
         ];
         check(&older, Some(2.5));
+    }
+
+    #[test]
+    fn the_server_has_no_more_cores_than_its_limit() {
+        let none = HostRequest {
+            server_cpus: None,
+            generator_cpus: None,
+            keep_awake: true,
+        };
+        let limits = HostLimits {
+            cpus: CpuQuota::new(0.5),
+            ..HostLimits::default()
+        };
+        assert_eq!(place(&none, &limits).unwrap().cores, 1);
+        let limits = HostLimits {
+            cpus: CpuQuota::new(4096.0),
+            ..limits
+        };
+        let free = place(&none, &HostLimits::default()).unwrap();
+        assert_eq!(place(&none, &limits).unwrap(), free);
     }
 
     #[test]

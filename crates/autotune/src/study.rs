@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use autotune_model::{CpuPlacement, ErrorCode, History, Seed, VariantName};
+use autotune_model::{Confinement, CpuPlacement, ErrorCode, History, Seed, VariantName};
 use autotune_store::{FORMAT, Store, StoreError, StudyMeta};
 
 use crate::app_hash::identity;
 use crate::awake::Awake;
+use crate::confine;
 use crate::failure::Failure;
 use crate::grid_file::Grid;
 use crate::host;
@@ -37,6 +38,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) seed: Option<u64>,
     /// Which CPUs are used.
     pub(crate) placement: &'a CpuPlacement,
+    /// What servers may have, and by what they are kept to it.
+    pub(crate) confinement: &'a Confinement,
     /// What becomes of their idle states.
     pub(crate) awake: &'a Awake,
 }
@@ -69,6 +72,7 @@ pub(crate) fn open(grid: &Grid, opening: &Opening<'_>) -> Result<OpenStudy, Fail
     let store = if database.exists() {
         let store = Store::open(&database).map_err(failed)?;
         check_same(&store, &identity, opening)?;
+        check_kept(&store, opening)?;
         store
     } else {
         Store::create(&database, &meta(grid, identity, opening)).map_err(failed)?
@@ -142,6 +146,17 @@ fn check_same(store: &Store, identity: &str, opening: &Opening<'_>) -> Result<()
     Err(strange(&folder, changed))
 }
 
+/// That its servers are kept to their limits as before, or as before are not.
+fn check_kept(store: &Store, opening: &Opening<'_>) -> Result<(), Failure> {
+    let now = opening.confinement;
+    let then = confine::recalled(&now.limits, store.meta());
+    let folder = store.path().parent().unwrap_or(store.path());
+    match confine::changed(&then, now) {
+        Some(changed) => Err(strange(&folder.display().to_string(), &changed)),
+        None => Ok(()),
+    }
+}
+
 /// The refusal of a study that is not this one.
 fn strange(folder: &str, changed: &str) -> Failure {
     Failure::Other {
@@ -176,6 +191,12 @@ pub(crate) fn check_versions(
 
 fn meta(grid: &Grid, identity: String, opening: &Opening<'_>) -> StudyMeta {
     let words: Vec<String> = std::env::args().collect();
+    let mut provenance = vec![
+        ("command".to_owned(), words.join(" ")),
+        (GRID_FILE.to_owned(), grid.path.display().to_string()),
+        (RESULTS.to_owned(), opening.results.display().to_string()),
+    ];
+    provenance.extend(confine::remembered(opening.confinement));
     StudyMeta {
         name: grid.file.name.clone(),
         format: FORMAT,
@@ -186,11 +207,7 @@ fn meta(grid: &Grid, identity: String, opening: &Opening<'_>) -> StudyMeta {
         host: host::facts(opening.placement, opening.awake),
         created_wall_ns: host::now_wall_ns(),
         placement: opening.placement.clone(),
-        provenance: vec![
-            ("command".to_owned(), words.join(" ")),
-            (GRID_FILE.to_owned(), grid.path.display().to_string()),
-            (RESULTS.to_owned(), opening.results.display().to_string()),
-        ],
+        provenance,
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use autotune_model::{Configuration, CpuPlacement, ErrorCode, TrialRecord, TrialSpec};
+use autotune_model::{Configuration, Confinement, CpuPlacement, ErrorCode, TrialRecord, TrialSpec};
 use autotune_sweep::{Fault, RunTrial};
 use autotune_trial::{TrialContext, TrialError, TrialEvent, Trials, Verified};
 
@@ -39,11 +39,11 @@ impl RealWorld {
     /// When a setup step fails, or the user stops it.
     pub(crate) async fn prepare(
         grid: &Grid,
-        placement: &CpuPlacement,
+        (placement, confinement): (&CpuPlacement, &Confinement),
         run_root: PathBuf,
         stop: Arc<AtomicBool>,
     ) -> Result<Self, TrialError> {
-        let context = context(grid, placement, run_root);
+        let context = context(grid, (placement, confinement), run_root);
         let mut on_event = |event| show(&event);
         // Setup steps take minutes; the one that runs is ended with the future.
         let trials = tokio::select! {
@@ -93,7 +93,11 @@ impl RunTrial for RealWorld {
 }
 
 /// What all trials of this grid have in common.
-pub(crate) fn context(grid: &Grid, placement: &CpuPlacement, run_root: PathBuf) -> TrialContext {
+pub(crate) fn context(
+    grid: &Grid,
+    (placement, confinement): (&CpuPlacement, &Confinement),
+    run_root: PathBuf,
+) -> TrialContext {
     let variants = grid.file.variants.iter().cloned();
     let profiles = grid.variants.iter().map(|(_, profile)| profile.clone());
     TrialContext {
@@ -104,6 +108,7 @@ pub(crate) fn context(grid: &Grid, placement: &CpuPlacement, run_root: PathBuf) 
         data: Arc::clone(&grid.data),
         connections: grid.file.connections,
         placement: placement.clone(),
+        confinement: confinement.clone(),
         cache_root: cache_root(),
         run_root,
         environment: environment(),

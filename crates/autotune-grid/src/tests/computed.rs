@@ -43,6 +43,20 @@ fn an_expression_knows_the_cores_of_the_server() {
 }
 
 #[test]
+fn the_limit_of_cpus_is_a_limit_of_cores() {
+    let text = edited(FULL, "workers = 5", "workers = \"{{ cores }}\"");
+    let workers = |cpus: &str| {
+        let limited = edited(&text, "cpus = 8.5", &format!("cpus = {cpus}"));
+        let baseline = good(&limited).space.baseline.expect("there is one");
+        baseline.value(&"workers".into()).and_then(Value::as_int)
+    };
+    // The server has four.
+    for (cpus, cores) in [("8.5", 4), ("4", 4), ("2.9", 2), ("1", 1), ("0.5", 1)] {
+        assert_eq!(workers(cpus), Some(cores), "{cpus}");
+    }
+}
+
+#[test]
 fn variables_of_a_command_are_computed_too() {
     let text = edited(
         COMMAND,

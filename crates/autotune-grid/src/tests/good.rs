@@ -104,6 +104,14 @@ fn every_key_of_load_and_goal_arrives() {
     assert_eq!(file.host.generator_cpus, Some(CpuSet::new([0])));
     assert!(!file.host.keep_awake);
     assert_eq!(file.budget, Some(Duration::from_secs(5400)));
+    let limits = autotune_model::HostLimits {
+        memory: Some(Bytes::new(3 << 29)),
+        cpus: autotune_model::CpuQuota::new(8.5),
+        files: Some(4096),
+    };
+    assert_eq!(file.limits, limits);
+    let place = file.places.files.expect("it is given");
+    assert_eq!(&FULL[place], "4096");
 }
 
 #[test]
@@ -168,6 +176,7 @@ fn what_is_left_out_has_its_default() {
         keep_awake: true,
     };
     assert_eq!(file.host, host);
+    assert!(file.limits.is_empty() && file.places.files.is_none());
     assert_eq!((file.budget, &file.space.baseline), (None, &None));
     assert_eq!(labels(&file), ["1/1/sync/0/0"]);
     let open = edited(LEAST, "[load.closed]\nusers = 1", "[load.open]\nrate = 1");

@@ -72,6 +72,11 @@ keep_awake = false
 
 [budget]
 time = "1h 30m"
+
+[limits]
+memory = "1.5GiB"
+cpus = 8.5
+files = 4096
 "#;
 
 /// A server that the grid file says how to start.

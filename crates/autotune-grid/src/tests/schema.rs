@@ -63,6 +63,7 @@ fn what_is_wrong_by_shape_is_refused() {
         "holds a control character",
         "is at most 100%",
         "is above zero",
+        "is at least 1MiB",
         "no endpoint is called",
         // Which server a grid is for, and what can be written in its labels.
         "`server` cannot be",

@@ -108,11 +108,13 @@ fn keep(
 ) -> io::Result<()> {
     // With it the copy of the socket to the program: it would hide the
     // supervisor's end from the program, and the program's end from us.
-    sys::close_all_but(&[
+    let mut kept = prepared.group.descriptors();
+    kept.extend([
         report.as_raw_fd(),
         prepared.log.as_raw_fd(),
         prepared.null.as_raw_fd(),
-    ])?;
+    ]);
+    sys::close_all_but(&kept)?;
     SigSet::all().thread_set_mask()?;
     prctl::set_name(c"autotune-keeper")?;
     if isolation.is_namespace() {

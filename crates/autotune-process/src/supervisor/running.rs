@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -18,6 +19,7 @@ use super::keeper::{self, Isolation};
 use super::log::BoundedLog;
 use super::report::{Heard, Report, channel, hear};
 use super::spawn::{Fault, Prepared};
+use crate::cgroup::Group;
 use crate::clock::monotonic_ns;
 use crate::error::LaunchStep;
 use crate::signal::{ExitStatus, StopSignal};
@@ -44,6 +46,7 @@ pub(crate) struct Running {
     exit: Option<ExitStatus>,
     origin_ns: u64,
     table: ProcFs,
+    group: Group,
     pub(crate) log: BoundedLog,
 }
 
@@ -54,12 +57,16 @@ pub(crate) struct Ended {
     pub(crate) killed: u32,
     /// Processes that are still there.
     pub(crate) left: Vec<u32>,
+    /// How many of them the kernel killed for want of memory, as far as counted.
+    pub(crate) oom_kills: Option<u64>,
+    /// Folders of the group that could not be removed.
+    pub(crate) groups_left: Vec<PathBuf>,
 }
 
 impl Running {
     /// Starts the server, in the best isolation that the machine allows.
     pub(crate) fn launch(launch: &WireLaunch) -> Result<Self, Fault> {
-        let prepared = Prepared::new(launch)?;
+        let mut prepared = Prepared::new(launch)?;
         let is_root = nix::unistd::geteuid().is_root();
         let mut last = Errno::EPERM;
         for isolation in Isolation::candidates(launch.isolate, is_root) {
@@ -72,6 +79,7 @@ impl Running {
                     return running(launch, prepared, *isolation, (keeper, report, main));
                 }
                 Ok(Start::Failed { step, errno }) => {
+                    prepared.group.remove();
                     return Err(Fault {
                         step,
                         path: prepared.subject(step),
@@ -81,6 +89,7 @@ impl Running {
                 Ok(Start::NotIsolated(errno)) | Err(errno) => last = errno,
             }
         }
+        prepared.group.remove();
         let step = LaunchStep::Fork;
         Err(Fault {
             step,
@@ -178,6 +187,8 @@ impl Running {
         Ok(Ended {
             killed: u32::try_from(killed.len()).unwrap_or(u32::MAX),
             left,
+            oom_kills: self.group.oom_kills(),
+            groups_left: self.group.remove(),
         })
     }
 
@@ -294,6 +305,7 @@ fn running(
         exit: None,
         origin_ns: launch.origin_monotonic_ns,
         table: ProcFs::default(),
+        group: prepared.group,
         log: BoundedLog::new(prepared.log, launch.log_limit_bytes),
     })
 }

@@ -243,7 +243,12 @@ impl Session {
         let Some(running) = &mut self.running else {
             return Ok(());
         };
-        let Ended { killed, left } = running.end(&self.signals)?;
+        let Ended {
+            killed,
+            left,
+            oom_kills,
+            groups_left,
+        } = running.end(&self.signals)?;
         let took_us = monotonic_ns().saturating_sub(stopping.began_ns) / 1000;
         let reply = if left.is_empty() {
             Reply::Stopped(WireReport {
@@ -252,6 +257,11 @@ impl Session {
                 killed,
                 log_bytes: running.log.bytes()?,
                 log_truncations: running.log.truncations(),
+                oom_kills,
+                groups_left: groups_left
+                    .iter()
+                    .map(|path| path.to_string_lossy().into_owned())
+                    .collect(),
             })
         } else {
             Reply::NotEnded { pids: left }

@@ -15,9 +15,11 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{AccessFlags, Pid};
 
 use super::report::{Report, tell};
+use crate::cgroup::{Group, name_of};
 use crate::error::LaunchStep;
+use crate::marker::MARKER_VARIABLE;
 use crate::sys;
-use crate::wire::WireLaunch;
+use crate::wire::{WireGroup, WireLaunch};
 
 /// More open files than the kernel allows a process by default. Old programs go
 /// through all possible descriptors one by one, which takes minutes where the
@@ -40,12 +42,14 @@ pub(crate) struct Prepared {
     env: Vec<CString>,
     dir: PathBuf,
     cpus: Option<nix::sched::CpuSet>,
+    files: Option<u64>,
     pub(crate) null: File,
     pub(crate) log: File,
+    pub(crate) group: Group,
 }
 
 impl Prepared {
-    /// Opens the log and finds the program.
+    /// Opens the log, finds the program, and last makes the group.
     pub(crate) fn new(launch: &WireLaunch) -> Result<Self, Fault> {
         let log = Path::new(&launch.log);
         let fault = |step, path: &Path, error: &io::Error| Fault {
@@ -78,8 +82,10 @@ impl Prepared {
                 path: program.clone(),
                 errno: errno as i32,
             })?,
+            files: launch.confinement.open_files,
             null: null_file,
             log: log_file,
+            group: group(launch)?,
         })
     }
 
@@ -120,9 +126,9 @@ impl Prepared {
         if let Some(cpus) = &self.cpus {
             nix::sched::sched_setaffinity(Pid::from_raw(0), cpus).map_err(at(LaunchStep::Cpus))?;
         }
-        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(at(LaunchStep::Limits))?;
-        setrlimit(Resource::RLIMIT_NOFILE, hard.min(MOST_FILES), hard)
-            .map_err(at(LaunchStep::Limits))?;
+        limit_files(self.files).map_err(at(LaunchStep::Limits))?;
+        // From here on all that this process makes is in the group, too.
+        self.group.enter().map_err(at(LaunchStep::Group))?;
         nix::unistd::chdir(&self.dir).map_err(at(LaunchStep::Dir))?;
         tell(report, Report::Here);
         sys::default_signals().map_err(at(LaunchStep::Fork))?;
@@ -130,6 +136,34 @@ impl Prepared {
             .thread_set_mask()
             .map_err(at(LaunchStep::Fork))?;
         nix::unistd::execve(&self.program, &self.argv, &self.env).map_err(at(LaunchStep::Exec))
+    }
+}
+
+/// Both limits are the wanted one, as in a container that is started with it.
+/// Where none is wanted, as many as this user may have.
+fn limit_files(wanted: Option<u64>) -> nix::Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    match wanted {
+        Some(files) => setrlimit(Resource::RLIMIT_NOFILE, files, files),
+        None => setrlimit(Resource::RLIMIT_NOFILE, hard.min(MOST_FILES), hard),
+    }
+}
+
+/// The group that the launch asks for; one without folders where it asks for none.
+fn group(launch: &WireLaunch) -> Result<Group, Fault> {
+    match launch.confinement.group {
+        WireGroup::None => Ok(Group::default()),
+        WireGroup::Own => Ok(Group::own()),
+        WireGroup::Make => {
+            let marker = launch.env.iter().find(|(name, _)| name == MARKER_VARIABLE);
+            let marker = marker.map_or("", |(_, marker)| marker.as_str());
+            let name = name_of(marker, std::process::id());
+            Group::make(&name, &launch.confinement.limits()).map_err(|fault| Fault {
+                step: LaunchStep::Group,
+                errno: fault.source.raw_os_error().unwrap_or(Errno::EIO as i32),
+                path: fault.path,
+            })
+        }
     }
 }
 
@@ -179,6 +213,7 @@ mod tests {
             log: "/dev/null".to_owned(),
             log_limit_bytes: 0,
             cpus: None,
+            confinement: crate::wire::WireConfinement::of(&autotune_model::Confinement::default()),
             sample_every_us: None,
             origin_monotonic_ns: 0,
             isolate: false,

@@ -12,10 +12,11 @@ use crate::error::ProcessError;
 use crate::launch::{IsolationRequest, Launch};
 use crate::marker::MARKER_VARIABLE;
 use crate::signal::ExitStatus;
+use crate::wire::confinement::WireConfinement;
 
 /// The version that this program speaks. A side that hears of a higher one
 /// refuses. `Hello` and `Refused` keep their form in all versions.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// From the program to the supervisor.
 #[derive(Debug, Serialize, Deserialize)]
@@ -83,6 +84,7 @@ pub(crate) enum WireStep {
     Fork,
     Dir,
     Cpus,
+    Group,
     Limits,
     Exec,
 }
@@ -96,13 +98,17 @@ pub(crate) enum WireExit {
 }
 
 /// Mirrors `StopReport`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct WireReport {
     pub(crate) exit: Option<WireExit>,
     pub(crate) took_us: u64,
     pub(crate) killed: u32,
     pub(crate) log_bytes: u64,
     pub(crate) log_truncations: u32,
+    /// `None` without a group that limits memory.
+    pub(crate) oom_kills: Option<u64>,
+    /// Folders of the group that could not be removed.
+    pub(crate) groups_left: Vec<String>,
 }
 
 /// Mirrors `Launch`. The values of the environment may be secret: there is no
@@ -115,6 +121,7 @@ pub(crate) struct WireLaunch {
     pub(crate) log: String,
     pub(crate) log_limit_bytes: u64,
     pub(crate) cpus: Option<Vec<usize>>,
+    pub(crate) confinement: WireConfinement,
     pub(crate) sample_every_us: Option<u64>,
     pub(crate) origin_monotonic_ns: u64,
     pub(crate) isolate: bool,
@@ -150,6 +157,7 @@ impl WireLaunch {
             log: absolute(&launch.log)?,
             log_limit_bytes: launch.log_limit.get(),
             cpus: launch.cpus.as_ref().map(|cpus| cpus.as_slice().to_vec()),
+            confinement: WireConfinement::of(&launch.confinement),
             sample_every_us: launch.sample_every.map(microseconds),
             origin_monotonic_ns: launch.origin_monotonic_ns,
             isolate: isolation == IsolationRequest::Auto,
@@ -332,6 +340,7 @@ impl From<crate::error::LaunchStep> for WireStep {
             LaunchStep::Fork => Self::Fork,
             LaunchStep::Dir => Self::Dir,
             LaunchStep::Cpus => Self::Cpus,
+            LaunchStep::Group => Self::Group,
             LaunchStep::Limits => Self::Limits,
             LaunchStep::Exec => Self::Exec,
         }
@@ -345,6 +354,7 @@ impl From<WireStep> for crate::error::LaunchStep {
             WireStep::Fork => Self::Fork,
             WireStep::Dir => Self::Dir,
             WireStep::Cpus => Self::Cpus,
+            WireStep::Group => Self::Group,
             WireStep::Limits => Self::Limits,
             WireStep::Exec => Self::Exec,
         }
@@ -425,6 +435,7 @@ mod tests {
             log: "/dev/null".into(),
             log_limit: Bytes::MIB,
             cpus: None,
+            confinement: autotune_model::Confinement::default(),
             marker: marker(),
             sample_every: None,
             origin_monotonic_ns: 0,

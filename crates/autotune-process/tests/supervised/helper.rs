@@ -5,8 +5,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use autotune_process::{IsolationRequest, StopSignal};
+use autotune_process::{IsolationRequest, StopSignal, find_means};
 
+use crate::confined;
 use crate::loss::STUBBORN;
 use crate::support::{Bench, PATIENCE, wait};
 
@@ -14,6 +15,9 @@ use crate::support::{Bench, PATIENCE, wait};
 pub(crate) const LAUNCH: &str = "helper-launch";
 /// Launches a server, says its isolation and stops it.
 pub(crate) const ISOLATION: &str = "helper-isolation";
+
+/// Says by what the limits are kept.
+pub(crate) const MEANS: &str = "helper-means";
 
 pub(crate) fn name(isolation: IsolationRequest) -> &'static str {
     match isolation {
@@ -32,6 +36,7 @@ pub(crate) fn run_if_asked() -> Option<ExitCode> {
     {
         [LAUNCH, isolation, folder] => launch_and_hang(isolation, folder.as_ref()),
         [ISOLATION] => say_isolation(),
+        [MEANS] => say_means(),
         _ => return None,
     }
     Some(ExitCode::SUCCESS)
@@ -44,6 +49,9 @@ fn launch_and_hang(isolation: &str, folder: &Path) {
     };
     wait(async {
         let mut bench = Bench::new(isolation, STUBBORN);
+        if let Some(confinement) = confined::confinement(&confined::limits()).await {
+            bench.launch.confinement = confinement;
+        }
         // This process is killed and cannot remove a folder of its own.
         bench.launch.log = folder.join("log");
         let server = bench.start_ready().await;
@@ -57,6 +65,15 @@ fn launch_and_hang(isolation: &str, folder: &Path) {
         tokio::time::sleep(PATIENCE * 4).await;
         drop(server);
     });
+}
+
+fn say_means() {
+    let limits = confined::limits();
+    let found = wait(find_means(&limits)).expect("a supervisor can be run");
+    match (found.means(), found.refusal()) {
+        (Some(means), _) => println!("kept by {means}"),
+        (None, reason) => println!("not kept: {}", reason.unwrap_or_default()),
+    }
 }
 
 fn say_isolation() {

@@ -38,7 +38,7 @@ pub(crate) const CASES: &[(&str, Case)] = &[
 pub(crate) const STUBBORN: &str = "trap '' TERM HUP INT; sleep 300 & \
     (setsid sh -c 'echo daemon; exec sleep 300' &); echo ready; wait";
 
-fn send(pid: u32, signal: Signal) {
+pub(crate) fn send(pid: u32, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(pid).expect("a pid"));
     kill(pid, signal).expect("the process is there");
 }
@@ -136,15 +136,15 @@ fn ctrl_c_and_hangup_do_not_reach_it(isolation: IsolationRequest) {
 }
 
 /// Another program that has launched the stubborn server.
-struct Program {
-    child: Child,
-    marker: String,
-    supervisor: u32,
-    main: u32,
+pub(crate) struct Program {
+    pub(crate) child: Child,
+    pub(crate) marker: String,
+    pub(crate) supervisor: u32,
+    pub(crate) main: u32,
 }
 
 impl Program {
-    fn start(isolation: IsolationRequest, bench: &Bench) -> Self {
+    pub(crate) fn start(isolation: IsolationRequest, bench: &Bench) -> Self {
         let exe = std::env::current_exe().expect("a path");
         let mut child = Command::new(exe)
             .args([helper::LAUNCH, helper::name(isolation)])
@@ -172,7 +172,7 @@ impl Program {
     }
 
     /// Held still first, so that none of them sees the others go.
-    fn kill_at_once(&mut self, pids: &[u32]) {
+    pub(crate) fn kill_at_once(&mut self, pids: &[u32]) {
         for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
             for pid in pids {
                 send(*pid, signal);

@@ -8,6 +8,7 @@
     reason = "a test says why it is passed over, and a helper what was started"
 )]
 
+mod confined;
 mod end;
 mod helper;
 mod life;
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
-    for (name, case) in [life::CASES, end::CASES, loss::CASES].concat() {
+    for (name, case) in [life::CASES, end::CASES, loss::CASES, confined::CASES].concat() {
         trials.push(trial(format!("namespace::{name}"), case, Auto));
         trials.push(trial(format!("leash::{name}"), case, Off));
     }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use autotune_model::{Bytes, Secret};
+use autotune_model::{Bytes, Confinement, Secret};
 use autotune_process::{
     IsolationRequest, Launch, Marker, ProcessError, Supervised, SupervisorSetup, clock,
 };
@@ -37,6 +37,7 @@ impl Bench {
             log: folder.path().join("log"),
             log_limit: Bytes::MIB,
             cpus: None,
+            confinement: Confinement::default(),
             marker: Marker::for_this_process().expect("a marker"),
             sample_every: None,
             origin_monotonic_ns: clock::monotonic_ns(),

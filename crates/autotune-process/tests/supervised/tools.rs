@@ -45,6 +45,10 @@ pub(crate) const CASES: &[(&str, Case)] = &[
         a_namespace_without_its_own_proc_is_done_without,
     ),
     (
+        "without_permission_the_users_systemd_keeps_the_limits",
+        the_users_systemd_keeps_the_limits,
+    ),
+    (
         "a_newer_supervisor_is_refused",
         a_newer_supervisor_is_refused,
     ),
@@ -232,6 +236,12 @@ impl Programs {
         // Standard input is the socket, and the greeting is 23 bytes long.
         let greets = "#!/bin/sh\nhead -c 4 >/dev/null\nprintf '\\000\\000\\000\\027{\"hello\":{\"version\":9}}' >&0\n";
         programs.open("newer", Some(greets.into()));
+        // Takes the place of systemd's tool: it makes no scope, but runs what it is
+        // told to only when it is asked for the limits.
+        let scope = "#!/bin/sh\n[ \"$1\" = --version ] && echo 'systemd 252 (2)' && exit\n\
+            case \"$*\" in *MemoryMax=50331648*CPUQuota=150%*) ;; *) exit 3 ;; esac\n\
+            while [ \"$1\" != -- ]; do shift; done\nshift\nexec \"$@\"\n";
+        programs.open("systemd-run", Some(scope.into()));
         let path = programs.folder.path().to_owned();
         PROGRAMS.set(path).expect("written once");
         programs
@@ -259,6 +269,34 @@ fn says(mut command: Command, isolation: &str) {
     assert_eq!(stdout.trim(), format!("{isolation} true 0"), "{output:?}");
 }
 
+/// A user may make no group; what the machine itself has of systemd is hidden.
+fn the_users_systemd_keeps_the_limits(_: IsolationRequest) {
+    if !is_root() {
+        return;
+    }
+    let asked = |path: &Path| {
+        let mut command = Command::new(program("this"));
+        command.arg(helper::MEANS).uid(NOBODY).gid(NOBODY);
+        command.env("PATH", path).stdin(Stdio::null());
+        let output = command.output().expect("it runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let folder = program("systemd-run");
+    let folder = folder.parent().expect("a folder");
+    let found = asked(
+        &std::env::join_paths([folder, "/usr/bin".as_ref(), "/bin".as_ref()])
+            .expect("paths")
+            .as_ref(),
+    );
+    assert_eq!(found, "kept by systemd-scope\n");
+    let found = asked("/nowhere".as_ref());
+    let words = "no scope can be made: systemd-run cannot be run";
+    assert!(
+        found.starts_with("not kept: ") && found.contains(words),
+        "{found}"
+    );
+}
+
 /// A program that answers with a greeting of another version.
 fn a_newer_supervisor_is_refused(_: IsolationRequest) {
     wait(async {
@@ -269,7 +307,7 @@ fn a_newer_supervisor_is_refused(_: IsolationRequest) {
         };
         let launched = Supervised::launch_with(&bench.launch, &setup).await;
         match launched {
-            Err(error @ ProcessError::Version { ours: 1, theirs: 9 }) => {
+            Err(error @ ProcessError::Version { ours: 2, theirs: 9 }) => {
                 assert!(error.to_string().contains("version 9"), "{error}");
             }
             other => panic!("{other:?}"),

@@ -18,6 +18,7 @@ pub(super) fn notes(study: &Study<'_>) -> Vec<String> {
     notes.extend(why(study));
     notes.extend(against_today(study));
     notes.extend(study.recommended().and_then(limit_sentence));
+    notes.extend(not_enforced(study));
     // What a verdict lacks matters where there is one.
     if matches!(study.word(), Word::Verdict(_)) {
         let reasons = exploratory_reasons(study).into_iter();
@@ -31,6 +32,15 @@ pub(super) fn notes(study: &Study<'_>) -> Vec<String> {
     notes.extend(shared_cpus(study));
     notes.extend(memory_source(study));
     notes
+}
+
+/// A setting that is best with all of this machine may be too large in production.
+fn not_enforced(study: &Study<'_>) -> Option<String> {
+    let reason = study.confinement.enforcement.refusal()?;
+    Some(format!(
+        "Limits not enforced: {reason}. The server had the memory and CPU time of this machine, and \
+         nothing here says how it does with what [limits] gives."
+    ))
 }
 
 /// What to do where there is no final answer.

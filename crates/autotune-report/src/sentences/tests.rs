@@ -45,6 +45,28 @@ fn id(fixture: &Fixture, label: &str) -> ConfigId {
 }
 
 #[test]
+fn the_first_sentence_says_what_the_server_was_held_to() {
+    let held = |text: &str| {
+        format!(
+            "1/8/gthread/0/0: with 95 % confidence at most 6.1 % worse than the best measured (p95, \
+             geomean over 4 endpoints), for a server on 1 CPU {text}, open load of 90 requests/s, \
+             keep-alive connections."
+        )
+    };
+    check(
+        |fixture| fixture.limit(None),
+        &held("held to 1.5 CPUs and 512 MiB of memory"),
+    );
+    check(
+        |fixture| {
+            fixture.limit(Some("no permission"));
+            fixture.confinement.limits.files = Some(1024);
+        },
+        &held("held to 1024 open files (limits not enforced: 1.5 CPUs and 512 MiB of memory)"),
+    );
+}
+
+#[test]
 fn the_first_sentence_with_a_recommendation() {
     check(
         |_| {},
@@ -475,6 +497,12 @@ fn what_disturbs_is_said_and_what_does_not_is_not() {
         "Nothing was pinned: server and load generator share the CPUs; the generator used 2.6 % of \
          one CPU.",
     );
+    check_note(
+        |fixture| fixture.limit(Some("no permission")),
+        "Limits not enforced: no permission. The server had the memory and CPU time of this \
+         machine, and nothing here says how it does with what [limits] gives.",
+    );
+    check_silent(|fixture| fixture.limit(None), "not enforced");
     check_note(
         |fixture| fixture.placement.generator = Some(CpuSet::new([0, 1])),
         "Server and load generator share CPU 1; the generator used 2.6 % of one CPU.",

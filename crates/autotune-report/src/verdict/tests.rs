@@ -35,6 +35,7 @@ fn keys_are_settled_in_their_order() {
             "server_cpu_set",
             "generator_cpu_set",
             "generator_cpu_pct",
+            "host_limits",
             "restarts_observed",
             "memory_growth_mib_per_1000",
             "lighter_open",
@@ -149,4 +150,24 @@ fn stop(fixture: &mut Fixture) {
         code: ErrorCode::EndpointCheck,
         fault: "endpoint notes answered 404".to_owned(),
     };
+}
+
+#[test]
+fn the_limits_of_the_host_say_whether_they_were_enforced() {
+    let mut fixture = Fixture::realistic();
+    let read = |fixture: &Fixture| -> Value {
+        serde_json::from_str(&verdict_json(&fixture.study()).unwrap()).unwrap()
+    };
+    assert_eq!(read(&fixture)["host_limits"], Value::Null);
+    fixture.limit(None);
+    let expected = serde_json::json!({
+        "memory_bytes": 512 << 20, "cpus": 1.5, "open_files": null, "enforced": true,
+        "enforced_by": "cgroup", "not_enforced_because": null,
+    });
+    assert_eq!(read(&fixture)["host_limits"], expected);
+    fixture.limit(Some("no permission"));
+    let found = &read(&fixture)["host_limits"];
+    assert_eq!(found["enforced"], false);
+    assert_eq!(found["enforced_by"], Value::Null);
+    assert_eq!(found["not_enforced_because"], "no permission");
 }

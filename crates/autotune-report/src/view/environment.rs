@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use autotune_model::{Endpoint, MemorySource, Method};
+use autotune_model::{Endpoint, Enforcement, MemorySource, Method};
 
 use crate::conditions;
 use crate::format::percent;
@@ -17,6 +17,7 @@ pub(crate) fn environment(study: &Study<'_>) -> Vec<Pair> {
         Pair::new("CPUs of the server", study.placement.cores.to_string()),
         Pair::new("CPU placement", conditions::placement(study.placement)),
     ];
+    pairs.extend(limits(study));
     if let Some(share) = conditions::generator_share(study) {
         pairs.push(Pair::new(
             "load generator",
@@ -59,6 +60,23 @@ pub(crate) fn environment(study: &Study<'_>) -> Vec<Pair> {
     );
     pairs.push(Pair::new("autotune", study.tool_version));
     pairs
+}
+
+/// What `[limits]` gave, and by what it was kept.
+fn limits(study: &Study<'_>) -> Option<Pair> {
+    let confinement = study.confinement;
+    if confinement.limits.is_empty() {
+        return None;
+    }
+    let given = conditions::given(&confinement.limits);
+    let kept = match &confinement.enforcement {
+        Enforcement::NotAsked => String::new(),
+        Enforcement::By(means) => format!(", kept by {means}"),
+        Enforcement::Refused { reason } => {
+            format!(", memory and CPUs not enforced: {reason}")
+        }
+    };
+    Some(Pair::new("limits of the server", format!("{given}{kept}")))
 }
 
 fn memory(study: &Study<'_>) -> Option<&'static str> {

@@ -7,6 +7,7 @@
 mod command;
 mod gunicorn;
 mod hooks;
+mod limits;
 mod support;
 
 use std::process::ExitCode;
@@ -45,6 +46,11 @@ fn main() -> ExitCode {
         trial!(hooks::a_server_that_cannot_be_run_is_cleaned_up_after_too),
         trial!(hooks::a_stop_ends_the_command_that_runs),
     ];
+    trials.extend([
+        trial!(limits::a_server_that_leaks_is_out_of_memory),
+        trial!(limits::a_server_that_is_killed_otherwise_died),
+        trial!(limits::a_server_that_does_not_fit_is_said_to_by_the_check),
+    ]);
     let of_gunicorn = [
         trial!(gunicorn::a_trial_is_measured_and_leaves_nothing),
         trial!(gunicorn::recycled_workers_are_counted),

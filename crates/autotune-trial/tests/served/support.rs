@@ -7,9 +7,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use autotune_model::{
-    Arrivals, Configuration, ConnectionPolicy, CpuPlacement, Endpoint, EnvValue, GeneratorVerdict,
-    LoadShape, Login, ParamName, Rate, Seed, ServerVariant, Stage, TrialKey, TrialRecord,
-    TrialSpec, Value, VariantName,
+    Arrivals, Configuration, Confinement, ConnectionPolicy, CpuPlacement, Endpoint, EnvValue,
+    GeneratorVerdict, LoadShape, Login, ParamName, Rate, Seed, ServerVariant, Stage, TrialKey,
+    TrialRecord, TrialSpec, Value, VariantName,
 };
 use autotune_server::profile;
 use autotune_trial::{TrialContext, TrialEvent, Trials};
@@ -23,6 +23,7 @@ pub(crate) struct Place {
     pub(crate) login: Option<Login>,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) check_limit: Duration,
+    pub(crate) confinement: Confinement,
     /// What a grid file would name.
     pub(crate) named: Vec<ParamName>,
 }
@@ -65,6 +66,7 @@ impl Place {
             login: None,
             environment,
             check_limit: Duration::from_secs(60),
+            confinement: Confinement::default(),
             named: Vec::new(),
         }
     }
@@ -113,6 +115,7 @@ impl Place {
                 generator: None,
                 cores: 1,
             },
+            confinement: self.confinement.clone(),
             // Kept between runs of the tests: packages are fetched once.
             cache_root: Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache"),
             run_root: self.run_root(),

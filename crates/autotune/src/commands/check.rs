@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use autotune_analysis::compare::FIRST_LOOK;
 use autotune_analysis::requests_to_show;
-use autotune_model::{Configuration, CpuPlacement, ErrorCode, History, Seed, Share};
+use autotune_model::{Configuration, Confinement, CpuPlacement, ErrorCode, History, Seed, Share};
 use autotune_search::{Known, Outlook, Procedure};
 use autotune_sweep::Fault;
 use autotune_trial::{TrialError, Verified, connections_wanted};
@@ -28,7 +28,7 @@ use crate::host_problems::{Problem, Wanted, problems};
 use crate::host_state::{self, HostState};
 use crate::terminal::{put, say};
 use crate::world::{self, RealWorld, stopped};
-use crate::{host, placement, signals, study};
+use crate::{confine, host, placement, signals, study};
 
 /// Say what a sweep would do, and what stands against it
 ///
@@ -54,6 +54,7 @@ pub(crate) struct Args {
 struct Checked<'a> {
     grid: &'a Grid,
     placement: &'a CpuPlacement,
+    confinement: &'a Confinement,
     budget: Duration,
     outlook: Outlook,
     /// Where not one block fits: which budgets would do.
@@ -69,7 +70,7 @@ struct Checked<'a> {
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let budget = Budget::read(&args.budget)?;
     let grid = grid_file::load(&args.grid)?;
-    let placement = placement::place(&grid.file.host)?;
+    let placement = placement::place(&grid.file.host, &grid.file.limits)?;
     let budget = budget.time(grid.file.budget, Duration::ZERO)?;
     let stop = signals::listen()?;
     let _lock = host::lock()?;
@@ -81,7 +82,9 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         state = host_state::read(&awake, &args.out) => state?,
         () = stopped(&stop) => return Ok(Exit::Interrupted),
     };
-    let launched = match launch(&grid, &placement, (&args.out, stop)).await {
+    let confinement = confine::find(&grid.file.limits).await?;
+    let on = (&placement, &confinement);
+    let launched = match launch(&grid, on, (&args.out, stop)).await {
         Err(TrialError::Interrupted) => return Ok(Exit::Interrupted),
         launched => launched.map_err(|error| ending::without_secrets(world::fault(&error), &grid)),
     };
@@ -94,12 +97,13 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let checked = Checked {
         grid: &grid,
         placement: &placement,
+        confinement: &confinement,
         budget,
         outlook: outlook(&grid, budget, known),
         enough: enough(&grid, budget, known),
         launched,
         fault: fault.as_ref(),
-        problems: judged(&state, &grid, &placement),
+        problems: judged(&state, &grid, on),
     };
     show(&checked, args.json)?;
     let overridden = checked.overridden();
@@ -110,17 +114,20 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     }
 }
 
+/// On which CPUs, and under which limits.
+type On<'a> = (&'a CpuPlacement, &'a Confinement);
+
 /// Prepares the servers, starts one of them once and stops it. What was made for
 /// that below the folder of results is removed again.
 async fn launch(
     grid: &Grid,
-    placement: &CpuPlacement,
+    on: On<'_>,
     (results, stop): (&Path, Arc<AtomicBool>),
 ) -> Result<(Configuration, Verified), TrialError> {
     // A fixed place, so that the next start finds what a killed one left.
     let root = results.join(&grid.file.name).join("check/run");
     let passing = passing(&root);
-    let launched = launch_in(grid, placement, (root, stop)).await;
+    let launched = launch_in(grid, on, (root, stop)).await;
     remove(&passing);
     launched
 }
@@ -150,17 +157,17 @@ fn remove(folders: &[PathBuf]) {
 
 async fn launch_in(
     grid: &Grid,
-    placement: &CpuPlacement,
+    on: On<'_>,
     (root, stop): (PathBuf, Arc<AtomicBool>),
 ) -> Result<(Configuration, Verified), TrialError> {
-    let mut world = RealWorld::prepare(grid, placement, root, stop).await?;
+    let mut world = RealWorld::prepare(grid, on, root, stop).await?;
     let all = grid.configurations();
     let [first, other] = to_check(&all, &History::default());
     let (started, verified) = world.verify(first, other).await?;
     Ok((started.clone(), verified))
 }
 
-fn judged(state: &HostState, grid: &Grid, placement: &CpuPlacement) -> Vec<Problem> {
+fn judged(state: &HostState, grid: &Grid, (placement, confinement): On<'_>) -> Vec<Problem> {
     let all = grid.configurations();
     let connections = all.iter().filter_map(|configuration| {
         let mut variants = grid.variants.iter();
@@ -169,6 +176,7 @@ fn judged(state: &HostState, grid: &Grid, placement: &CpuPlacement) -> Vec<Probl
     });
     let wanted = Wanted {
         placement,
+        confinement,
         connections: connections.max().unwrap_or(0),
     };
     problems(state, wanted)
@@ -295,6 +303,15 @@ expect = { status = [200, 304], contains = "hi", min_bytes = 10, max_bytes = 90 
 rate = 20
 "#;
 
+    static NO_LIMITS: Confinement = Confinement {
+        limits: autotune_model::HostLimits {
+            memory: None,
+            cpus: None,
+            files: None,
+        },
+        enforcement: autotune_model::Enforcement::NotAsked,
+    };
+
     pub(super) fn grid() -> Grid {
         grid_file::from_text(Path::new("grid.toml"), GRID, 1).unwrap()
     }
@@ -310,6 +327,7 @@ rate = 20
         Checked {
             grid,
             placement,
+            confinement: &NO_LIMITS,
             budget,
             outlook: outlook(grid, budget, known),
             enough: enough(grid, budget, known),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use autotune_analysis::analyse;
-use autotune_model::{Configuration, ErrorCode, History, Outcome};
+use autotune_model::{Configuration, Confinement, ErrorCode, History, Outcome};
 use autotune_report::Ending;
 use autotune_search::{Next, Plan, Procedure};
 use autotune_store::Series;
@@ -26,7 +26,7 @@ use crate::progress::{Progress, short};
 use crate::study::{self, OpenStudy};
 use crate::terminal::say;
 use crate::world::{self, RealWorld};
-use crate::{host, signals};
+use crate::{confine, host, signals};
 
 /// Measure every configuration of a grid file and recommend one
 ///
@@ -62,11 +62,14 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     // Before a study is opened: --fresh would rename the folder of a sweep that
     // is at work in it.
     let _lock = host::lock()?;
+    // A study remembers whether its limits are kept.
+    let confinement = confine::find(&request.grid.file.limits).await?;
     let opening = study::Opening {
         results: &request.results,
         fresh: request.fresh,
         seed: request.seed,
         placement: &request.placement,
+        confinement: &confinement,
         awake: &awake,
     };
     let mut study = study::open(&request.grid, &opening)?;
@@ -78,7 +81,8 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let procedure = Procedure::exhaustive(plan(&request.grid, budget, study.store.meta().seed));
     announce(&request, &study, budget);
     awake.announce();
-    let finished = measure(&request, &mut study, &procedure, history).await?;
+    confine::announce(&confinement);
+    let finished = measure((&request, &confinement), &mut study, &procedure, history).await?;
     let ending = ending::of(&finished.ended, &request.grid);
     let kept = keep_end(&mut study, &ending);
     let shown = show(&request, &study, &finished, &ending);
@@ -137,7 +141,7 @@ fn show(
 
 /// From the study as it is to its end.
 async fn measure(
-    request: &Request,
+    (request, confinement): (&Request, &Confinement),
     study: &mut OpenStudy,
     procedure: &Procedure,
     history: History,
@@ -161,7 +165,8 @@ async fn measure(
     let stop = signals::listen()?;
     end_strays()?;
     let runs = study.folder.join("run");
-    let prepared = RealWorld::prepare(&request.grid, &request.placement, runs, stop).await;
+    let on = (&request.placement, confinement);
+    let prepared = RealWorld::prepare(&request.grid, on, runs, stop).await;
     let mut world = match prepared {
         Ok(world) => world,
         Err(error) => return unmeasured(ended_before(&error)),

@@ -15,7 +15,7 @@ use crate::grid_file::{self, Grid};
 use crate::progress::short;
 use crate::terminal::{put, say};
 use crate::world::{self, RealWorld};
-use crate::{host, placement, signals, study};
+use crate::{confine, host, placement, signals, study};
 
 /// Measure one configuration and show what came of it
 ///
@@ -40,18 +40,20 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let grid = grid_file::load(&args.grid)?;
-    let placement = placement::place(&grid.file.host)?;
+    let placement = placement::place(&grid.file.host, &grid.file.limits)?;
     let configuration = configuration(&grid, &args.configuration)?;
     let stop = signals::listen()?;
     let _lock = host::lock()?;
     let awake = Awake::hold(grid.file.host.keep_awake);
     awake.announce();
     end_strays()?;
+    let confinement = confine::find(&grid.file.limits).await?;
+    confine::announce(&confinement);
     // A fixed place, so that the next start finds what a killed one left.
     let root = Path::new(study::DEFAULT_RESULTS)
         .join(&grid.file.name)
         .join("trial/run");
-    let mut world = match RealWorld::prepare(&grid, &placement, root, stop).await {
+    let mut world = match RealWorld::prepare(&grid, (&placement, &confinement), root, stop).await {
         Ok(world) => world,
         Err(TrialError::Interrupted) => return Ok(Exit::Interrupted),
         Err(error) => return Err(world::failed(world::fault(&error))),

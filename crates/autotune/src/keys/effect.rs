@@ -12,8 +12,8 @@ use std::time::Duration;
 use autotune_analysis::{Analysis, analyse};
 use autotune_load::Rehearsed;
 use autotune_model::{
-    Configuration, CpuPlacement, CpuSet, History, LoginSession, Peer, Secret, Seed, Stage,
-    TrialKey, TrialSpec,
+    Configuration, Confinement, CpuPlacement, CpuSet, Enforcement, History, LimitMeans,
+    LoginSession, Peer, Secret, Seed, Stage, TrialKey, TrialSpec,
 };
 use autotune_process::Launch;
 use autotune_search::{Known, Procedure};
@@ -218,7 +218,12 @@ async fn of_trials(
     (placement, place): (&CpuPlacement, &Place),
     parts: &mut BTreeMap<&'static str, String>,
 ) {
-    let mut context = world::context(grid, placement, place.path("results/run"));
+    let confinement = Confinement {
+        limits: grid.file.limits.clone(),
+        enforcement: Enforcement::By(LimitMeans::Cgroup),
+    };
+    let known = (placement, &confinement);
+    let mut context = world::context(grid, known, place.path("results/run"));
     context.cache_root = place.path("cache");
     let listening = Listening::start().await;
     let http = Http::new().unwrap();
@@ -341,6 +346,7 @@ fn launch(launch: &Launch) -> String {
         log: _,
         log_limit: _,
         cpus,
+        confinement,
         marker: _,
         sample_every: _,
         origin_monotonic_ns: _,
@@ -349,7 +355,8 @@ fn launch(launch: &Launch) -> String {
         .iter()
         .map(|(name, value)| (name.as_str(), value.expose().as_str()))
         .collect();
-    format!("{argv:?} in {} on {cpus:?} with {env:?}", dir.display())
+    let dir = dir.display();
+    format!("{argv:?} in {dir} on {cpus:?} under {confinement:?} with {env:?}")
 }
 
 fn of_load(

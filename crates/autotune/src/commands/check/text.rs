@@ -309,6 +309,13 @@ fn machine(checked: &Checked<'_>) -> Option<String> {
         on(&placement.server),
         on(&placement.generator)
     );
+    let confinement = &checked.confinement;
+    if !confinement.limits.is_empty() && confinement.enforcement.refusal().is_none() {
+        let given = autotune_report::given_limits(&confinement.limits);
+        let means = confinement.enforcement.means();
+        let by = means.map_or_else(String::new, |means| format!(", by {means}"));
+        push(&mut text, &format!("  every server is held to {given}{by}"));
+    }
     for one in &checked.problems {
         push(&mut text, &format!("  warning[{}]: {}", one.code, one.text));
         push(&mut text, &format!("    remedy: {}", one.remedy));

@@ -16,6 +16,7 @@ pub(super) fn explanation(code: HostCode) -> &'static str {
         HostCode::OpenFiles => OPEN_FILES,
         HostCode::Disk => DISK,
         HostCode::Quota => QUOTA,
+        HostCode::Limits => LIMITS,
     }
 }
 
@@ -92,3 +93,14 @@ The cgroup gives less CPU time than the CPUs that are planned.
 What uses up its quota is stopped until the next period, a tenth of a second later as a rule, and
 requests wait meanwhile: the 95th percentile then measures the quota. Raise it (cpu.max, --cpus of
 a container, the CPU limit of a pod), or plan with fewer CPUs under [host].";
+
+const LIMITS: &str = "\
+Servers cannot be kept to the memory and CPUs of [limits].
+
+That takes a control group (cgroup) of the kernel: one that autotune may make, as root or in a part
+of the tree that is delegated to it, or one that the user's systemd makes (systemd-run --user
+--scope). Version 2 lets no group limit anything within one that has processes of its own, as the
+root of a container has. The sweep goes on without them, and headline, verdict.json and report say
+\"limits not enforced\": a setting that is best with all of this machine may be too large for
+production. Run it as root or under `systemd-run --user --scope -p Delegate=yes`; in a container,
+start the container with the limits (--memory, --cpus) and leave them out of [limits].";

@@ -36,7 +36,7 @@ pub(super) fn read(args: Args) -> Result<Request, Failure> {
         );
     }
     let grid = grid_file::load(&args.grid)?;
-    let placement = placement::place(&grid.file.host)?;
+    let placement = placement::place(&grid.file.host, &grid.file.limits)?;
     Ok(Request {
         time: Budget::read(&args.budget)?,
         placement,

@@ -9,6 +9,7 @@ use autotune_report::{Align, Ending, Planned, Study, Table};
 use autotune_store::StudyMeta;
 use comfy_table::{CellAlignment, presets};
 
+use crate::confine;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::grid_file::Grid;
@@ -39,6 +40,7 @@ pub(crate) fn present(
 ) -> Result<Exit, Failure> {
     let (planned, versions) = (planned(view.grid), versions(history));
     let command = command(view);
+    let confinement = confine::recalled(&view.grid.file.limits, view.meta);
     let shown = Study {
         name: &view.meta.name,
         history,
@@ -49,6 +51,7 @@ pub(crate) fn present(
         load: &view.grid.file.load,
         connections: view.grid.file.connections,
         placement: &view.meta.placement,
+        confinement: &confinement,
         ending: view.ending,
         host: &view.meta.host,
         versions: &versions,

@@ -1,0 +1,362 @@
+//! A group of our own: made with its limits, entered, counted, emptied, removed.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use autotune_model::HostLimits;
+use nix::errno::Errno;
+use nix::unistd::AccessFlags;
+
+use super::hierarchy::{Controller, Version, hierarchies};
+use super::plan::{Level, Place, Refusal, plan};
+use crate::sys;
+use crate::table::{ProcFs, ProcessTable};
+
+/// The kernel's usual period of a CPU quota.
+const PERIOD_US: u64 = 100_000;
+/// How long the kernel may take until a group whose processes have ended can be
+/// removed.
+const REMOVE_PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Why a group cannot be made.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) path: PathBuf,
+    pub(crate) source: io::Error,
+    /// In words, where it is more than an error of the system.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+impl Fault {
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        match &self.refusal {
+            Some(refusal) => refusal.to_string(),
+            None => format!("cannot write {}: {}", self.path.display(), self.source),
+        }
+    }
+
+    fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self {
+            path,
+            source,
+            refusal: None,
+        }
+    }
+}
+
+/// A group, in one tree of the kernel or in several.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    folders: Vec<PathBuf>,
+    /// Open for a process to enter by; opened here, since a server that is put
+    /// into a user namespace may no longer be permitted to.
+    doors: Vec<File>,
+    /// Which file counts the processes that the kernel killed for want of memory.
+    ooms: Option<PathBuf>,
+}
+
+impl Group {
+    /// Makes a group of this name with these limits, where this process may.
+    pub(crate) fn make(name: &str, limits: &HostLimits) -> Result<Self, Fault> {
+        let mut wanted = Vec::new();
+        wanted.extend(limits.memory.map(|_| Controller::Memory));
+        wanted.extend(limits.cpus.map(|_| Controller::Cpu));
+        let places = places_here(&wanted)?;
+        Self::make_in(&places, name, limits)
+    }
+
+    fn make_in(places: &[Place], name: &str, limits: &HostLimits) -> Result<Self, Fault> {
+        let mut group = Self::default();
+        for place in places {
+            if let Err(fault) = group.make_one(place, name, limits) {
+                // What was made so far is empty, and goes at once.
+                group.remove();
+                return Err(fault);
+            }
+        }
+        Ok(group)
+    }
+
+    fn make_one(&mut self, place: &Place, name: &str, limits: &HostLimits) -> Result<(), Fault> {
+        for controller in &place.enable {
+            let path = place.parent.join("cgroup.subtree_control");
+            write(&path, &format!("+{controller}"))?;
+        }
+        let folder = place.parent.join(name);
+        std::fs::create_dir(&folder).map_err(Fault::at(&folder))?;
+        self.folders.push(folder.clone());
+        for (file, value) in settings(place, limits) {
+            write(&folder.join(file), &value)?;
+        }
+        if place.controllers.contains(&Controller::Memory) {
+            self.without_swap(&folder, place.version, limits)?;
+            self.ooms = Some(folder.join(match place.version {
+                Version::One => "memory.oom_control",
+                Version::Two => "memory.events",
+            }));
+        }
+        let door = folder.join("cgroup.procs");
+        let open = OpenOptions::new().write(true).open(&door);
+        self.doors.push(open.map_err(Fault::at(&door))?);
+        Ok(())
+    }
+
+    /// A server that swaps instead of dying is not what the limit is for. A
+    /// kernel without swap accounting has no such file.
+    fn without_swap(
+        &self,
+        folder: &Path,
+        version: Version,
+        limits: &HostLimits,
+    ) -> Result<(), Fault> {
+        let bytes = limits.memory.map_or(0, |bytes| bytes.get());
+        let ways = match version {
+            Version::One => [
+                ("memory.memsw.limit_in_bytes", bytes),
+                ("memory.swappiness", 0),
+            ],
+            Version::Two => [("memory.swap.max", 0), ("memory.zswap.max", 0)],
+        };
+        for (file, value) in ways {
+            let path = folder.join(file);
+            if path.exists() {
+                write(&path, &value.to_string())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The group that this process was put into by others, of which only the
+    /// count is ours.
+    pub(crate) fn own() -> Self {
+        let (mounts, membership) = texts();
+        let own = hierarchies(&mounts, &membership)
+            .into_iter()
+            .filter(|one| one.version == Version::Two)
+            .find_map(|one| one.own);
+        Self {
+            ooms: own.map(|own| own.join("memory.events")),
+            ..Self::default()
+        }
+    }
+
+    /// What must stay open for [`Group::enter`].
+    pub(crate) fn descriptors(&self) -> Vec<RawFd> {
+        self.doors.iter().map(AsRawFd::as_raw_fd).collect()
+    }
+
+    /// Puts the calling process into the group, and with it all that it makes
+    /// later. Only writes: can be called between fork and exec.
+    pub(crate) fn enter(&self) -> nix::Result<()> {
+        for door in &self.doors {
+            // Zero stands for the one who writes, whatever its number here is.
+            nix::unistd::write(door, b"0")?;
+        }
+        Ok(())
+    }
+
+    /// How many processes of the group the kernel killed for want of memory;
+    /// `None` without a group that limits memory, and where it cannot be read.
+    pub(crate) fn oom_kills(&self) -> Option<u64> {
+        count(&std::fs::read_to_string(self.ooms.as_ref()?).ok()?)
+    }
+
+    /// Removes the group, which nothing is left in; gives what resists.
+    pub(crate) fn remove(&mut self) -> Vec<PathBuf> {
+        self.doors.clear();
+        let mut left = std::mem::take(&mut self.folders);
+        left.retain(|folder| remove(folder).is_err());
+        left
+    }
+}
+
+/// Removes a group with all groups within it, once its processes have ended.
+pub(super) fn remove(folder: &Path) -> io::Result<()> {
+    for inner in inner_groups(folder)? {
+        remove(&inner)?;
+    }
+    let began = Instant::now();
+    loop {
+        match std::fs::remove_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            // Those that have just ended still count for a moment.
+            Err(error)
+                if error.raw_os_error() == Some(Errno::EBUSY as i32)
+                    && began.elapsed() < REMOVE_PATIENCE =>
+            {
+                std::thread::sleep(PAUSE);
+            }
+            done => return done,
+        }
+    }
+}
+
+/// The groups right within one; none where it has gone meanwhile.
+pub(super) fn inner_groups(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+/// Kills whoever is in the group.
+pub(super) fn kill_all(folder: &Path) -> io::Result<()> {
+    let table = ProcFs::default();
+    let text = std::fs::read_to_string(folder.join("cgroup.procs"))?;
+    for pid in text.lines().filter_map(|line| line.parse().ok()) {
+        // One that has ended meanwhile has no entry.
+        if let Some(entry) = table.entry(pid) {
+            sys::kill(entry.key)?;
+        }
+    }
+    Ok(())
+}
+
+/// The texts that tell of the groups of this process; empty where there are none.
+pub(super) fn texts() -> (String, String) {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    (read("/proc/self/mountinfo"), read("/proc/self/cgroup"))
+}
+
+fn places_here(wanted: &[Controller]) -> Result<Vec<Place>, Fault> {
+    let (mounts, membership) = texts();
+    plan(&hierarchies(&mounts, &membership), wanted, &look).map_err(|refusal| Fault {
+        path: PathBuf::from("/sys/fs/cgroup"),
+        source: Errno::EACCES.into(),
+        refusal: Some(refusal),
+    })
+}
+
+fn look(dir: &Path) -> Level {
+    let words = |file: &str| {
+        let text = std::fs::read_to_string(dir.join(file)).unwrap_or_default();
+        Controller::named(text.split_whitespace())
+    };
+    let may_write = |path: &Path| nix::unistd::access(path, AccessFlags::W_OK).is_ok();
+    let processes = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+    Level {
+        writable: may_write(dir) && may_write(&dir.join("cgroup.procs")),
+        available: words("cgroup.controllers"),
+        enabled: words("cgroup.subtree_control"),
+        has_processes: !processes.trim().is_empty(),
+        // Every group but the machine's root has a type.
+        is_root: !dir.join("cgroup.type").exists(),
+    }
+}
+
+/// The files that hold the limits, with what is to be written.
+fn settings(place: &Place, limits: &HostLimits) -> Vec<(&'static str, String)> {
+    let has = |controller| place.controllers.contains(&controller);
+    let memory = limits.memory.filter(|_| has(Controller::Memory));
+    let cpus = limits.cpus.filter(|_| has(Controller::Cpu));
+    let quota_us = cpus.map(|cpus| u64::from(cpus.thousandths()) * PERIOD_US / 1000);
+    let mut files = Vec::new();
+    match place.version {
+        Version::One => {
+            files.extend(memory.map(|bytes| ("memory.limit_in_bytes", bytes.get().to_string())));
+            if let Some(quota_us) = quota_us {
+                files.push(("cpu.cfs_period_us", PERIOD_US.to_string()));
+                files.push(("cpu.cfs_quota_us", quota_us.to_string()));
+            }
+        }
+        Version::Two => {
+            files.extend(memory.map(|bytes| ("memory.max", bytes.get().to_string())));
+            files.extend(quota_us.map(|us| ("cpu.max", format!("{us} {PERIOD_US}"))));
+        }
+    }
+    files
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Fault> {
+    std::fs::write(path, text).map_err(Fault::at(path))
+}
+
+/// `oom_kill 3` among the lines of both versions' files.
+fn count(text: &str) -> Option<u64> {
+    let line = |line: &str| line.strip_prefix("oom_kill ")?.trim().parse().ok();
+    text.lines().find_map(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use autotune_model::{Bytes, CpuQuota};
+
+    use super::*;
+
+    fn limits() -> HostLimits {
+        HostLimits {
+            memory: Some(Bytes::new(64 << 20)),
+            cpus: CpuQuota::new(1.5),
+            files: None,
+        }
+    }
+
+    /// A folder that looks like a group of version 2, in which a new folder has
+    /// these files at once.
+    fn unified(version: Version) -> (tempfile::TempDir, Place) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let place = Place {
+            version,
+            parent: folder.path().to_owned(),
+            controllers: Controller::ALL.to_vec(),
+            enable: vec![Controller::Cpu],
+        };
+        (folder, place)
+    }
+
+    #[test]
+    fn limits_are_written_as_each_version_has_them() {
+        let texts = |version| {
+            let (_folder, place) = unified(version);
+            let files = settings(&place, &limits());
+            let files: Vec<_> = files.iter().map(|(f, v)| format!("{f}={v}")).collect();
+            files.join(" ")
+        };
+        assert_eq!(
+            texts(Version::Two),
+            "memory.max=67108864 cpu.max=150000 100000"
+        );
+        assert_eq!(
+            texts(Version::One),
+            "memory.limit_in_bytes=67108864 cpu.cfs_period_us=100000 cpu.cfs_quota_us=150000"
+        );
+    }
+
+    #[test]
+    fn limits_are_set_before_anybody_can_enter() {
+        let (folder, place) = unified(Version::Two);
+        // A plain folder has no file `cgroup.procs`.
+        let fault =
+            Group::make_in(std::slice::from_ref(&place), "ours", &limits()).expect_err("no way in");
+        assert_eq!(fault.path, folder.path().join("ours/cgroup.procs"));
+        let enabled = std::fs::read_to_string(folder.path().join("cgroup.subtree_control"));
+        assert_eq!(enabled.expect("written"), "+cpu");
+        let max = std::fs::read_to_string(folder.path().join("ours/cpu.max"));
+        assert_eq!(max.expect("written"), "150000 100000");
+    }
+
+    #[test]
+    fn the_kernels_count_is_read() {
+        let events = "low 0\nhigh 0\nmax 41\noom 2\noom_kill 3\noom_group_kill 0\n";
+        assert_eq!(count(events), Some(3));
+        assert_eq!(
+            count("oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"),
+            Some(1)
+        );
+        assert_eq!(count("oom_kill_disable 0\nunder_oom 0\n"), None);
+    }
+}
