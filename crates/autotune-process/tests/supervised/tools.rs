@@ -284,7 +284,7 @@ fn the_users_systemd_keeps_the_limits(_: IsolationRequest) {
     let folder = program("systemd-run");
     let folder = folder.parent().expect("a folder");
     let found = asked(
-        &std::env::join_paths([folder, "/usr/bin".as_ref(), "/bin".as_ref()])
+        std::env::join_paths([folder, "/usr/bin".as_ref(), "/bin".as_ref()])
             .expect("paths")
             .as_ref(),
     );
