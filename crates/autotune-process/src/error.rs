@@ -113,17 +113,20 @@ pub enum LaunchStep {
     Cpus,
     /// Raise the limit of open files.
     Limits,
+    /// Become another user.
+    User,
     /// Run the program.
     Exec,
 }
 
 impl LaunchStep {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Log,
         Self::Fork,
         Self::Dir,
         Self::Cpus,
         Self::Limits,
+        Self::User,
         Self::Exec,
     ];
 }
@@ -136,6 +139,7 @@ impl fmt::Display for LaunchStep {
             Self::Dir => "enter folder",
             Self::Cpus => "bind to CPUs",
             Self::Limits => "raise the limit of open files for",
+            Self::User => "change the user for",
             Self::Exec => "run",
         })
     }

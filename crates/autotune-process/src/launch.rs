@@ -7,6 +7,7 @@ use std::time::Duration;
 use autotune_model::{Bytes, CpuSet, Secret};
 
 use crate::marker::Marker;
+use crate::user::RunAs;
 
 /// One command with all that decides how it runs.
 #[derive(Clone, Debug)]
@@ -25,6 +26,9 @@ pub struct Launch {
     pub log_limit: Bytes,
     /// The CPUs to run on; `None` leaves the choice to the kernel.
     pub cpus: Option<CpuSet>,
+    /// Whom it runs as; `None` for whoever runs this program. Only root can run
+    /// something as somebody else.
+    pub user: Option<RunAs>,
     /// What the processes are found by when every guard has died.
     pub marker: Marker,
     /// How often the tree is sampled unasked; `None` for never.

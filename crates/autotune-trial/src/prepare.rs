@@ -344,6 +344,7 @@ impl Trials {
             log: question.log.to_owned(),
             log_limit: Bytes::new(LOG_LIMIT_BYTES),
             cpus: question.cpus.cloned(),
+            user: None,
             marker: self.marker.clone(),
             sample_every: None,
             origin_monotonic_ns: clock::monotonic_ns(),

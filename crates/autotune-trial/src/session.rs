@@ -195,6 +195,7 @@ impl<'a> Session<'a> {
             log: folder.log(),
             log_limit: Bytes::new(LOG_LIMIT_BYTES),
             cpus: trials.context.placement.server.clone(),
+            user: None,
             marker: trials.marker.clone(),
             sample_every: Some(SAMPLE_EVERY),
             origin_monotonic_ns: origin_ns,

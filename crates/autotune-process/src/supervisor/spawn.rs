@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::{AccessFlags, Pid};
+use nix::unistd::{AccessFlags, Gid, Pid, Uid};
 
 use super::report::{Report, tell};
 use crate::error::LaunchStep;
 use crate::sys;
-use crate::wire::WireLaunch;
+use crate::wire::{WireLaunch, WireUser};
 
 /// More open files than the kernel allows a process by default. Old programs go
 /// through all possible descriptors one by one, which takes minutes where the
@@ -35,11 +35,14 @@ pub(crate) struct Fault {
 /// All that the new process needs.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    program: CString,
+    /// Where the program may be, in the order to try. What this process may run, a
+    /// user may not.
+    programs: Vec<CString>,
     argv: Vec<CString>,
     env: Vec<CString>,
     dir: PathBuf,
     cpus: Option<nix::sched::CpuSet>,
+    user: Option<WireUser>,
     pub(crate) null: File,
     pub(crate) log: File,
 }
@@ -60,10 +63,17 @@ impl Prepared {
             .map_err(|error| fault(LaunchStep::Log, log, &error))?;
         let null = Path::new("/dev/null");
         let null_file = File::open(null).map_err(|error| fault(LaunchStep::Log, null, &error))?;
-        let program = find_program(launch);
+        let programs = find_programs(launch);
+        let program = programs.first().cloned().unwrap_or_default();
         let text = |error: NulError| fault(LaunchStep::Exec, &program, &error.into());
+        let bytes = programs
+            .iter()
+            .map(|program| program.as_os_str().as_encoded_bytes());
         Ok(Self {
-            program: CString::new(program.as_os_str().as_encoded_bytes()).map_err(text)?,
+            programs: bytes
+                .map(CString::new)
+                .collect::<Result<_, _>>()
+                .map_err(text)?,
             argv: c_strings(launch.argv.iter().cloned()).map_err(text)?,
             env: c_strings(
                 launch
@@ -78,6 +88,7 @@ impl Prepared {
                 path: program.clone(),
                 errno: errno as i32,
             })?,
+            user: launch.user.clone(),
             null: null_file,
             log: log_file,
         })
@@ -87,7 +98,12 @@ impl Prepared {
     pub(crate) fn subject(&self, step: LaunchStep) -> PathBuf {
         match step {
             LaunchStep::Dir => self.dir.clone(),
-            _ => PathBuf::from(self.program.to_string_lossy().as_ref()),
+            _ => {
+                let first = self.programs.first();
+                first.map_or_else(PathBuf::new, |first| {
+                    PathBuf::from(first.to_string_lossy().as_ref())
+                })
+            }
         }
     }
 
@@ -107,6 +123,14 @@ impl Prepared {
         let at = |step| move |errno| (step, errno);
         // A group of its own, so that the server can signal its workers by it.
         nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(at(LaunchStep::Fork))?;
+        // What only root may do is done before it is given up, and the wish to be
+        // ended with the keeper is told after: a change of the user clears it.
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(at(LaunchStep::Limits))?;
+        setrlimit(Resource::RLIMIT_NOFILE, hard.min(MOST_FILES), hard)
+            .map_err(at(LaunchStep::Limits))?;
+        if let Some(user) = &self.user {
+            become_user(user).map_err(at(LaunchStep::User))?;
+        }
         if let Some(keeper) = leash {
             nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(at(LaunchStep::Fork))?;
             // The keeper may have ended before the call.
@@ -120,17 +144,32 @@ impl Prepared {
         if let Some(cpus) = &self.cpus {
             nix::sched::sched_setaffinity(Pid::from_raw(0), cpus).map_err(at(LaunchStep::Cpus))?;
         }
-        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(at(LaunchStep::Limits))?;
-        setrlimit(Resource::RLIMIT_NOFILE, hard.min(MOST_FILES), hard)
-            .map_err(at(LaunchStep::Limits))?;
         nix::unistd::chdir(&self.dir).map_err(at(LaunchStep::Dir))?;
         tell(report, Report::Here);
         sys::default_signals().map_err(at(LaunchStep::Fork))?;
         SigSet::empty()
             .thread_set_mask()
             .map_err(at(LaunchStep::Fork))?;
-        nix::unistd::execve(&self.program, &self.argv, &self.env).map_err(at(LaunchStep::Exec))
+        let mut why = Errno::ENOENT;
+        for program in &self.programs {
+            match nix::unistd::execve(program, &self.argv, &self.env) {
+                Ok(never) => match never {},
+                // As a shell does, which goes on to the next folder.
+                Err(Errno::EACCES) => why = Errno::EACCES,
+                Err(errno) => return Err((LaunchStep::Exec, errno)),
+            }
+        }
+        Err((LaunchStep::Exec, why))
     }
+}
+
+/// Groups first: without root's rights they could not be changed any more.
+fn become_user(user: &WireUser) -> nix::Result<()> {
+    let groups: Vec<Gid> = user.groups.iter().copied().map(Gid::from_raw).collect();
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    nix::unistd::setgroups(&groups)?;
+    nix::unistd::setresgid(gid, gid, gid)?;
+    nix::unistd::setresuid(uid, uid, uid)
 }
 
 fn c_strings(texts: impl Iterator<Item = String>) -> Result<Vec<CString>, NulError> {
@@ -148,20 +187,25 @@ fn cpu_set(cpus: Option<&[usize]>) -> nix::Result<Option<nix::sched::CpuSet>> {
     Ok(Some(set))
 }
 
-/// The program as it is to be run. A name without slash is looked up in the
-/// `PATH` of the server, not of this program; where it is not found it stays as
-/// it is, and running it gives the error.
-fn find_program(launch: &WireLaunch) -> PathBuf {
+/// The program as it is to be run, at least one. A name without slash is looked up
+/// in the `PATH` of the server, not of this program; where it is not found it stays
+/// as it is, and running it gives the error.
+fn find_programs(launch: &WireLaunch) -> Vec<PathBuf> {
     let name = launch.argv.first().map(String::as_str).unwrap_or_default();
     if name.contains('/') {
-        return PathBuf::from(name);
+        return vec![PathBuf::from(name)];
     }
     let path = launch.env.iter().rev().find(|(name, _)| name == "PATH");
-    path.iter()
+    let mut found: Vec<PathBuf> = path
+        .iter()
         .flat_map(|(_, folders)| folders.split(':'))
         .map(|folder| Path::new(&launch.dir).join(folder).join(name))
-        .find(|file| file.is_file() && nix::unistd::access(file, AccessFlags::X_OK).is_ok())
-        .unwrap_or_else(|| PathBuf::from(name))
+        .filter(|file| file.is_file() && nix::unistd::access(file, AccessFlags::X_OK).is_ok())
+        .collect();
+    if found.is_empty() {
+        found.push(PathBuf::from(name));
+    }
+    found
 }
 
 #[cfg(test)]
@@ -179,6 +223,7 @@ mod tests {
             log: "/dev/null".to_owned(),
             log_limit_bytes: 0,
             cpus: None,
+            user: None,
             sample_every_us: None,
             origin_monotonic_ns: 0,
             isolate: false,
@@ -188,7 +233,11 @@ mod tests {
     #[test]
     fn programs_are_found_by_the_servers_path() {
         let check = |argv: &str, path: Option<&str>, expected: &str| {
-            assert_eq!(find_program(&launch(argv, path)), Path::new(expected));
+            let found = find_programs(&launch(argv, path));
+            assert_eq!(
+                found.first().map(PathBuf::as_path),
+                Some(Path::new(expected))
+            );
         };
         check("sh", Some("/nowhere:/bin"), "/bin/sh");
         check("sh", Some("bin"), "/usr/bin/sh");

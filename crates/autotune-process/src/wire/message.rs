@@ -15,7 +15,7 @@ use crate::signal::ExitStatus;
 
 /// The version that this program speaks. A side that hears of a higher one
 /// refuses. `Hello` and `Refused` keep their form in all versions.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// From the program to the supervisor.
 #[derive(Debug, Serialize, Deserialize)]
@@ -84,6 +84,7 @@ pub(crate) enum WireStep {
     Dir,
     Cpus,
     Limits,
+    User,
     Exec,
 }
 
@@ -115,9 +116,18 @@ pub(crate) struct WireLaunch {
     pub(crate) log: String,
     pub(crate) log_limit_bytes: u64,
     pub(crate) cpus: Option<Vec<usize>>,
+    pub(crate) user: Option<WireUser>,
     pub(crate) sample_every_us: Option<u64>,
     pub(crate) origin_monotonic_ns: u64,
     pub(crate) isolate: bool,
+}
+
+/// Mirrors `RunAs`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WireUser {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) groups: Vec<u32>,
 }
 
 impl std::fmt::Debug for WireLaunch {
@@ -150,6 +160,11 @@ impl WireLaunch {
             log: absolute(&launch.log)?,
             log_limit_bytes: launch.log_limit.get(),
             cpus: launch.cpus.as_ref().map(|cpus| cpus.as_slice().to_vec()),
+            user: launch.user.as_ref().map(|user| WireUser {
+                uid: user.uid,
+                gid: user.gid,
+                groups: user.groups.clone(),
+            }),
             sample_every_us: launch.sample_every.map(microseconds),
             origin_monotonic_ns: launch.origin_monotonic_ns,
             isolate: isolation == IsolationRequest::Auto,
@@ -179,6 +194,7 @@ pub(crate) struct WireSample {
     at_ns: u64,
     processes: Vec<WireProcess>,
     peers: Vec<WirePeer>,
+    reaped_us: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -210,9 +226,10 @@ struct WirePeer {
 }
 
 impl WireSample {
-    pub(crate) fn of(sample: ServerSample, peers: Vec<Peer>) -> Self {
+    pub(crate) fn of(sample: ServerSample, peers: Vec<Peer>, reaped: Duration) -> Self {
         Self {
             at_ns: sample.at_ns,
+            reaped_us: microseconds(reaped),
             processes: sample
                 .processes
                 .into_iter()
@@ -233,6 +250,11 @@ impl WireSample {
                 )
                 .collect(),
         }
+    }
+
+    /// CPU time of processes that ended.
+    pub(crate) fn reaped(&self) -> Duration {
+        Duration::from_micros(self.reaped_us)
     }
 
     pub(crate) fn into_parts(self) -> (ServerSample, Vec<Peer>) {
@@ -333,6 +355,7 @@ impl From<crate::error::LaunchStep> for WireStep {
             LaunchStep::Dir => Self::Dir,
             LaunchStep::Cpus => Self::Cpus,
             LaunchStep::Limits => Self::Limits,
+            LaunchStep::User => Self::User,
             LaunchStep::Exec => Self::Exec,
         }
     }
@@ -346,6 +369,7 @@ impl From<WireStep> for crate::error::LaunchStep {
             WireStep::Dir => Self::Dir,
             WireStep::Cpus => Self::Cpus,
             WireStep::Limits => Self::Limits,
+            WireStep::User => Self::User,
             WireStep::Exec => Self::Exec,
         }
     }
@@ -389,7 +413,8 @@ mod tests {
             protocol: "tcp".to_owned(),
             pid: 7,
         }];
-        let wire = WireSample::of(sample.clone(), peers.clone());
+        let reaped = Duration::from_micros(77);
+        let wire = WireSample::of(sample.clone(), peers.clone(), reaped);
         let mut decoder = Decoder::default();
         let reply = Reply::Sampled {
             id: Some(1),
@@ -403,6 +428,7 @@ mod tests {
         else {
             panic!("not a sample");
         };
+        assert_eq!(back.reaped(), reaped);
         assert_eq!(back.into_parts(), (sample, peers));
     }
 
@@ -425,6 +451,7 @@ mod tests {
             log: "/dev/null".into(),
             log_limit: Bytes::MIB,
             cpus: None,
+            user: None,
             marker: marker(),
             sample_every: None,
             origin_monotonic_ns: 0,

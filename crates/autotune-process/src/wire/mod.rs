@@ -7,5 +7,5 @@ mod message;
 
 pub(crate) use frame::{Decoder, FrameError, encode};
 pub(crate) use message::{
-    Reply, Request, VERSION, WireLaunch, WireReport, WireSample, microseconds,
+    Reply, Request, VERSION, WireLaunch, WireReport, WireSample, WireUser, microseconds,
 };

@@ -37,6 +37,7 @@ impl Bench {
             log: folder.path().join("log"),
             log_limit: Bytes::MIB,
             cpus: None,
+            user: None,
             marker: Marker::for_this_process().expect("a marker"),
             sample_every: None,
             origin_monotonic_ns: clock::monotonic_ns(),

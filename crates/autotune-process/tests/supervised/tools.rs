@@ -269,7 +269,7 @@ fn a_newer_supervisor_is_refused(_: IsolationRequest) {
         };
         let launched = Supervised::launch_with(&bench.launch, &setup).await;
         match launched {
-            Err(error @ ProcessError::Version { ours: 1, theirs: 9 }) => {
+            Err(error @ ProcessError::Version { ours: 2, theirs: 9 }) => {
                 assert!(error.to_string().contains("version 9"), "{error}");
             }
             other => panic!("{other:?}"),
