@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use autotune_model::{
     Accounting, Anchor, Bytes, ConfigId, EndpointLoad, EndpointName, GeneratorRecord,
-    GeneratorVerdict, Histogram, HostLoad, LoadRecord, Outcome, Seed, ServerRecord, Span,
-    TrialRecord, TrialSpec,
+    GeneratorVerdict, Histogram, HostLoad, LoadRecord, MemorySource, Outcome, Seed, ServerRecord,
+    ServiceName, ServiceRecord, ServiceWindow, Span, TrialRecord, TrialSpec,
 };
 use autotune_sweep::{Fault, RunTrial};
 use rand_distr::{Distribution, StandardNormal};
@@ -51,6 +51,9 @@ pub struct World {
     /// How often others take a fifth of the machine during a trial, which then is
     /// three times as slow; never twice at the same place.
     pub disturbed: f64,
+    /// How busy the one database is under a configuration, as a share of its one
+    /// CPU; without an entry there is no database.
+    pub database: BTreeMap<ConfigId, f64>,
     /// For all noise.
     pub seed: Seed,
     /// What a trial takes besides its load.
@@ -74,6 +77,7 @@ impl World {
             block_noise: 0.02,
             drift_per_hour: 0.0,
             disturbed: 0.0,
+            database: BTreeMap::new(),
             seed,
             overhead: Duration::from_secs(2),
             now_ns: 0,
@@ -126,6 +130,30 @@ impl World {
         }
     }
 
+    /// What the database did; from launch to launch it differs by a hundredth.
+    fn services(&self, spec: &TrialSpec) -> Vec<ServiceRecord> {
+        let busy = self.database.get(&spec.configuration.id());
+        let record = busy.map(|busy| {
+            let noise = 0.01 * self.noise("database", spec, true);
+            let wall = spec.length.saturating_sub(spec.warm_up);
+            let cpu = wall.mul_f64((busy + noise).clamp(0.0, 1.0));
+            ServiceRecord {
+                name: ServiceName::new("db"),
+                cpus: 1,
+                memory_peak: Some(Bytes::new(200 << 20)),
+                memory_source: MemorySource::Pss,
+                cpu: Some(cpu),
+                window: Some(ServiceWindow {
+                    wall,
+                    cpu,
+                    busiest: cpu / 4,
+                    busiest_peak_pct: 50.0,
+                }),
+            }
+        });
+        record.into_iter().collect()
+    }
+
     fn record(&mut self, spec: &TrialSpec) -> TrialRecord {
         let server = self.truth[&spec.configuration.id()];
         let start = self.anchor();
@@ -158,6 +186,7 @@ impl World {
                     stolen: spec.length / if is_disturbed { 5 } else { 100 },
                     others: spec.length / if is_disturbed { 5 } else { 100 },
                 }),
+                services: self.services(spec),
                 ..ServerRecord::default()
             }),
         }

@@ -124,6 +124,7 @@ fn server(
         peers: closed.peers.iter().cloned().collect(),
         isolation: closed.isolation.clone(),
         host: seen.loaded.as_ref().and_then(|loaded| loaded.host),
+        services: Vec::new(),
     })
 }
 
