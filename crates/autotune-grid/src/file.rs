@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use autotune_model::{
     ConnectionPolicy, CpuSet, Endpoint, ErrorCode, LoadShape, Login, Objective, Profile,
-    ServerVariant,
+    ServerVariant, Service,
 };
 use toml::de::{DeTable, Error};
 
@@ -19,6 +19,7 @@ use crate::load;
 use crate::login::{self, DataSource};
 use crate::scalar;
 use crate::server::{self, Known, Server};
+use crate::service::{self, ServicePlaces};
 use crate::template::{ColumnUse, Names};
 use crate::tree::{Keys, Table, all};
 
@@ -26,6 +27,7 @@ pub(crate) const KEYS: Keys<'_> = Keys {
     known: &[
         "name",
         "server",
+        "service",
         "grid",
         "baseline",
         "data",
@@ -36,7 +38,7 @@ pub(crate) const KEYS: Keys<'_> = Keys {
         "host",
         "budget",
     ],
-    planned: &["service", "limits"],
+    planned: &["limits"],
 };
 
 /// A grid file, checked.
@@ -46,6 +48,8 @@ pub struct GridFile {
     pub name: String,
     /// At least one, in the order of the text.
     pub variants: Vec<ServerVariant>,
+    /// What runs beside the server, in the order of the text.
+    pub services: Vec<Service>,
     /// Files that fill requests, not yet read.
     pub data: Vec<DataSource>,
     /// How somebody logs in before the load of each trial.
@@ -84,6 +88,8 @@ pub struct HostRequest {
 pub struct Places {
     /// One for each variant, in the same order.
     pub variants: Vec<VariantPlaces>,
+    /// One for each service, in the same order.
+    pub services: Vec<ServicePlaces>,
     /// The values of `from_env` in the login and in endpoints.
     pub requests_from_env: Vec<(String, Range<usize>)>,
     /// The value of `sessions`; the whole of `[login]` where it was left out.
@@ -164,6 +170,7 @@ fn grid_file(
 ) -> Checked<GridFile> {
     let name = name(root, faults);
     let servers = server::read_all(root, known, faults);
+    let services = service::read_all(root, known.base, faults);
     let mut names = Names::default();
     let data = login::data(root, (known.base, &mut names), faults);
     let login = login::read(root, &mut names, faults);
@@ -172,10 +179,14 @@ fn grid_file(
     let goal = goal::read(root, faults);
     let host = goal::host(root, faults);
     let budget = goal::budget(root, faults);
-    let servers = servers?;
+    let (servers, services) = (servers?, services?);
+    if let Ok(host) = &host {
+        service::check_cpus(&services, host, faults)?;
+    }
+    let service_names = service::names(&services);
     // Where [host] is wrong the file is refused, whatever the number.
     let cores = host.as_ref().map_or(1, cores);
-    let space = grid::read(root, &servers, cores, faults);
+    let space = grid::read(root, (&servers, &service_names), cores, faults);
     let (endpoints, space) = (endpoints?, space?);
     let ((connections, load), login) = (load?, login?);
     if let Some(login) = &login {
@@ -187,6 +198,7 @@ fn grid_file(
     objective.max_latency = max_latency?;
     let places = Places {
         variants: servers.iter().map(|server| server.places.clone()).collect(),
+        services: services.iter().map(|one| one.places.clone()).collect(),
         requests_from_env: [
             login::from_env_places(root),
             endpoint::from_env_places(root),
@@ -198,6 +210,7 @@ fn grid_file(
     Ok(GridFile {
         name: name?,
         variants: all(servers.into_iter().map(|server| server.variant))?,
+        services: services.into_iter().map(|one| one.service).collect(),
         data: data?,
         login,
         endpoints,

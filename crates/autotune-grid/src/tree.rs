@@ -402,9 +402,6 @@ fn instead(key: &str) -> Option<&'static str> {
         "limits" => {
             Some("leave it out; a limit on what may be recommended is max_memory under [objective]")
         }
-        "service" => Some(
-            "start it before the sweep, or restore its data with before_trial under [server.NAME]",
-        ),
         _ => None,
     }
 }

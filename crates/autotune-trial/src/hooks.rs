@@ -48,6 +48,7 @@ impl Trials {
                 dir: &prepared.variant.dir,
                 log: &folder.hook_log(),
                 cpus: None,
+                user: None,
             };
             let left = deadline.saturating_duration_since(Instant::now());
             let finished = tokio::select! {

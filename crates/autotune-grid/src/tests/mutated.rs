@@ -11,7 +11,7 @@ use super::*;
 // A test of the program sees to it that every example stands here.
 const QUICKSTART: &str = include_str!("../../../../grids/quickstart.toml");
 const POSTGRES: &str = include_str!("../../../../grids/postgres.toml");
-const SEEDS: [&str; 6] = [QUICKSTART, POSTGRES, FULL, COMMAND, LOGIN, LEAST];
+const SEEDS: [&str; 7] = [QUICKSTART, POSTGRES, FULL, COMMAND, LOGIN, SERVICES, LEAST];
 const GRIDS: u32 = 10_000;
 /// Any grid file is read in milliseconds; nobody waits so long on a busy machine.
 const HANGS_AFTER: Duration = Duration::from_secs(120);

@@ -31,7 +31,7 @@ pub(super) fn objections(text: &str) -> Vec<String> {
 fn good_grid_files_are_taken() {
     let quickstart = include_str!("../../../../grids/quickstart.toml");
     let postgres = include_str!("../../../../grids/postgres.toml");
-    for text in [FULL, COMMAND, LOGIN, LEAST, quickstart, postgres] {
+    for text in [FULL, COMMAND, LOGIN, SERVICES, LEAST, quickstart, postgres] {
         assert_eq!(objections(text), Vec::<String>::new(), "{text}");
     }
 }
@@ -54,6 +54,9 @@ fn what_is_wrong_by_shape_is_refused() {
         "no parameter is called",
         "neither true nor false",
         "is not told where to listen",
+        "is not started by then",
+        "is nothing that a service has",
+        "no service runs when",
         "does not set",
         "the body has no type",
         "is not replaced by a home folder",
