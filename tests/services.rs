@@ -315,11 +315,12 @@ fn a_service_runs_as_its_user_in_folders_that_he_can_enter() {
         fs::remove_file(&copy).expect("removed");
         let kept = fs::read_dir(used).expect("a folder");
         let kept = kept.map(|one| one.expect("an entry"));
-        let owners: Vec<u32> = kept
+        let kept: Vec<(u32, u32)> = kept
             .filter(|one| one.path().join("who").exists())
-            .map(|one| one.metadata().expect("there").uid())
+            .map(|one| one.metadata().expect("there"))
+            .map(|found| (found.uid(), found.mode() & 0o777))
             .collect();
-        assert_eq!(owners, [user.uid.as_raw()], "{done}");
+        assert_eq!(kept, [(user.uid.as_raw(), 0o700)], "{done}");
         assert_eq!(other.exists(), mode == 0o700);
     }
     assert_eq!(fs::metadata(&other).expect("there").mode() & 0o777, 0o711);

@@ -2,6 +2,7 @@
 //! server and for a service.
 
 use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -85,6 +86,11 @@ impl Trials {
         }
         fs::create_dir_all(&cache).map_err(TrialError::file("make folder", &cache))?;
         give_to(building.user, &cache)?;
+        if building.user.is_some() {
+            // The way here may be open to everybody.
+            let closed = fs::Permissions::from_mode(0o700);
+            fs::set_permissions(&cache, closed).map_err(TrialError::file("close", &cache))?;
+        }
         self.run_steps(building, (&cache, render), on_event).await?;
         let complete = cache.join(COMPLETE);
         fs::write(&complete, "").map_err(TrialError::file("write", complete))?;
