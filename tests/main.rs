@@ -21,6 +21,7 @@ mod postgres;
 mod processes;
 mod reference;
 mod secrets;
+mod services;
 mod study;
 mod sweep;
 mod tools;

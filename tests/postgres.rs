@@ -1,102 +1,49 @@
-//! The shipped grid of an app on PostgreSQL: every launch finds the data of the
-//! template, whatever the one before has written. The cluster is the test's own.
+//! The shipped grid of an app on PostgreSQL: the cluster is made and run by the
+//! sweep, and every launch finds the data of the template, whatever the one before
+//! has written.
 
+use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::{Pid, geteuid};
-use tempfile::TempDir;
+use serde_json::Value;
 
-use crate::place::{Place, read, wait_until};
+use crate::place::{Place, read};
 use crate::tools;
 
 const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../grids");
 
-/// A cluster in a folder of its own, reached by a socket there: no port is taken.
-struct Cluster {
-    child: Child,
-    folder: TempDir,
-}
-
-impl Cluster {
-    /// `None` where there is no PostgreSQL; with `CI=true` there must be one.
-    fn start() -> Option<Self> {
-        let bin = tools::postgres()?;
-        let folder = tempfile::tempdir().expect("a folder");
-        // PostgreSQL refuses to run as root, and its user has to get in here.
-        let open = PermissionsExt::from_mode(0o777);
-        std::fs::set_permissions(folder.path(), open).expect("set");
-        let data = folder.path().join("data");
-        let made = owned(&bin.join("initdb"))
-            .args(["--no-sync", "-A", "trust", "-U", "postgres", "-D"])
-            .arg(&data)
-            .stdout(Stdio::null())
-            .status();
-        assert!(made.expect("initdb runs").success());
-        let log = std::fs::File::create(folder.path().join("log")).expect("a file");
-        let sockets = format!("unix_socket_directories={}", folder.path().display());
-        let child = owned(&bin.join("postgres"))
-            .arg("-D")
-            .arg(&data)
-            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", &sockets])
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("postgres starts");
-        let cluster = Self { child, folder };
-        wait_until("PostgreSQL answers", || cluster.ask("SELECT 1").is_some());
-        Some(cluster)
+/// The shipped grid with a copy of its folder: where the sources lie, PostgreSQL's
+/// own user may not be able to get. `None` where there is no PostgreSQL.
+fn shipped() -> Option<(Place, String)> {
+    tools::postgres()?;
+    let place = Place::new();
+    let open = |path: &Path| {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("set");
+    };
+    let copy = place.work().join("postgres");
+    fs::create_dir(&copy).expect("a folder");
+    for file in fs::read_dir(PathBuf::from(SHIPPED).join("postgres")).expect("a folder") {
+        let file = file.expect("an entry");
+        if file.path().is_file() {
+            fs::copy(file.path(), copy.join(file.file_name())).expect("copied");
+        }
     }
-
-    fn ask(&self, query: &str) -> Option<String> {
-        let asked = Command::new("psql")
-            .args(["-X", "-t", "-A", "-U", "postgres", "-d", "postgres", "-h"])
-            .arg(self.folder.path())
-            .args(["-c", query])
-            .output()
-            .expect("psql runs");
-        let answer = String::from_utf8_lossy(&asked.stdout).trim().to_owned();
-        asked.status.success().then_some(answer)
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        let pid = Pid::from_raw(self.child.id().try_into().expect("a pid"));
-        kill(pid, Signal::SIGINT).expect("it runs until now");
-        self.child.wait().expect("it ends");
-    }
-}
-
-/// The program, as the user `postgres` where this is root; it ends with the test,
-/// even if that is killed.
-fn owned(program: &Path) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "INT"]);
-    if geteuid().is_root() {
-        command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]);
-    }
-    command.arg(program).current_dir("/");
-    command
+    let (root, cache) = (place.path(""), place.path("cache"));
+    [root, cache, place.work(), copy]
+        .iter()
+        .for_each(|path| open(path));
+    fs::set_permissions(place.path("tmp"), fs::Permissions::from_mode(0o777)).expect("set");
+    let text = read(&PathBuf::from(SHIPPED).join("postgres.toml"));
+    place.write("grid.toml", &text);
+    Some((place, text))
 }
 
 #[test]
 fn every_trial_begins_with_the_same_data() {
-    let Some(cluster) = Cluster::start() else {
+    let Some((place, text)) = shipped() else {
         return;
     };
-    let mut place = Place::new();
-    let sockets = cluster.folder.path().to_str().expect("a text");
-    place.variable("PGHOST", sockets);
-    place.variable("PGUSER", "postgres");
-    let shipped = PathBuf::from(SHIPPED).join("postgres");
-    let text = read(&shipped.with_extension("toml"));
-    let dir = format!("dir = {:?}", shipped.display().to_string());
-    let text = text.replace("dir = \"postgres\"", &dir);
-    assert!(text.contains(&dir));
-    place.write("grid.toml", &text);
     for configuration in ["1/1/sync", "1/4/gthread"] {
         // The endpoint `restored` is right only on fresh data, before and under
         // load; the others must answer, too: without a session `mine` redirects,
@@ -105,17 +52,56 @@ fn every_trial_begins_with_the_same_data() {
         assert!(done.stdout.contains("restored   "), "no load: {done}");
         assert!(!done.stdout.contains("x assertion"), "{done}");
         assert!(!done.stdout.contains("x status"), "{done}");
-        wait_until("no connection is left", || {
-            let left = "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE 'notes%' \
-                        AND backend_type = 'client backend'";
-            cluster.ask(left).as_deref() == Some("0")
-        });
+        let service = done
+            .stdout
+            .lines()
+            .find(|line| line.starts_with("service db: "));
+        // What PostgreSQL holds in memory is never that little.
+        assert!(
+            service.is_some_and(|line| !line.contains("peak -")),
+            "{done}"
+        );
     }
+    // Made once, by content.
+    let done = place.run(&["check", "grid.toml"]);
+    done.assert_code(0);
+    done.assert_says("setup of service.db: reused from");
     let restoring = "before_trial = [\"sh restore.sh\"]\n";
     assert!(text.contains(restoring));
-    place.write("grid.toml", &text.replace(restoring, ""));
+    let once = "before_trial = ['sh -c \"createdb -T notes_template notes_trial || true\"']\n";
+    place.write("grid.toml", &text.replace(restoring, once));
     let done = place.run(&["sweep", "grid.toml"]);
-    done.assert_code(5);
+    // The first launch finds fresh data, all others what those before have left.
+    done.assert_code(4);
     done.assert_says("endpoint `restored`");
     done.assert_says("left over");
+}
+
+#[test]
+fn a_sweep_has_its_own_database_and_tells_what_it_used() {
+    let Some((place, text)) = shipped() else {
+        return;
+    };
+    let text = text
+        .replace("[1, 2, 4]", "[1]")
+        .replace("[\"sync\", \"gthread\"]", "[\"sync\"]");
+    place.write(
+        "grid.toml",
+        &text.replace("threads = [1, 4]", "threads = [1]"),
+    );
+    let done = place.run(&["sweep", "grid.toml", "--budget", "45s"]);
+    // Whether a busy machine lets anything be measured is not asked here.
+    assert!([0, 3, 4, 5].map(Some).contains(&done.code), "{done}");
+    let folder = place.work().join("results/postgres");
+    let verdict: Value = serde_json::from_str(&read(&folder.join("verdict.json"))).expect("JSON");
+    if done.code == Some(0) {
+        let service = &verdict["services"][0];
+        assert_eq!(service["service"], "db");
+        assert!(
+            service["memory_peak_bytes"].as_u64() > Some(10 << 20),
+            "{service}"
+        );
+        let report = read(&folder.join("report.md"));
+        assert!(report.contains("## Beside the server") && report.contains("| db |"));
+    }
 }

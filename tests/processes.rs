@@ -24,6 +24,11 @@ impl Process {
         one(self.pid).is_some_and(|now| now.start_time == self.start_time)
     }
 
+    /// Whether its arguments hold this text.
+    pub(crate) fn mentions(&self, text: &str) -> bool {
+        self.command.contains(text)
+    }
+
     /// Kills it, unless it has ended already.
     pub(crate) fn kill(&self) {
         let pid = Pid::from_raw(i32::try_from(self.pid).expect("a pid"));

@@ -17,7 +17,8 @@ and what is wanted. Start from a copy of `grids/quickstart.toml`, or of the exam
 to the grid file. Times are texts such as `\"500ms\"`, `\"10s\"`, `\"1h 30m\"`, shares are texts such as
 `\"5%\"`. Holes, `{{ … }}`, are filled at launch: `{{ cache }}` is a folder that is kept between
 sweeps, `{{ run }}` a fresh one for each trial, `{{ port }}` and `{{ host }}` where the server is to
-listen, `{{ cores }}` how many CPUs it gets. Requests have holes of their own, see [login] and
+listen, `{{ cores }}` how many CPUs it gets, `{{ service.NAME.port }}`, `.host` and `.run` where a service
+is. Requests have holes of their own, see [login] and
 [data.NAME].
 
 What stands here was written from the schema (`autotune schema`).
@@ -64,6 +65,26 @@ They are not the limits of [objective]. `memory` here *holds*: the kernel ends a
 wants more, and a setting in which that happens fails. `max_memory` there *judges*: what a server was
 seen to take, as PSS, decides whether its setting may be recommended. A server under `memory = \"1GiB\"`
 can be asked to leave room with `max_memory = \"800MiB\"`.";
+const SERVICE: &str = "\
+What the app needs beside it; NAME has letters, digits and `_`. Services are started once, before the first
+server and in the order of the file, and are ended after the last server in the other order. One that ends
+meanwhile stops the sweep. Texts of servers can name them, `{{ service.NAME.port }}`, `.host` and `.run`,
+and so can services further down; setup steps cannot, since they come first.
+
+While the load runs a service is sampled as the server is. Where it used 90 % of its CPUs, or one thread of
+it all of one CPU, in most trials of the best settings, it was the bottleneck: nothing is recommended.
+
+Where root runs the sweep and a `user` cannot enter the usual folders, `{{ cache }}` and `{{ run }}` lie below
+the folder for temporary files. He must be able to enter `dir`.
+
+```toml
+[service.db]
+start = \"redis-server --port {{ port }} --bind {{ host }} --dir {{ run }} --save ''\"
+ready = [\"redis-cli\", \"-h\", \"{{ host }}\", \"-p\", \"{{ port }}\", \"ping\"]
+
+[server.gunicorn]
+env = { REDIS_URL = \"redis://{{ service.db.host }}:{{ service.db.port }}\" }
+```";
 const DATA: &str = "\
 Holes of requests are plain names: `{{ csrf }}`, `{{ accounts.user }}`. A value is percent-encoded in a
 path or query, encoded as a form's in a body of the type `application/x-www-form-urlencoded`, escaped
@@ -90,10 +111,13 @@ fn the_reference_of_the_grid_file_is_as_the_schema_says() {
 
 fn reference(schema: &Value) -> String {
     let at = |path: &str| schema.pointer(path).unwrap_or_else(|| panic!("no {path}"));
-    let servers = at("/properties/server/patternProperties").as_object();
-    let server = servers
-        .and_then(|servers| servers.values().next())
-        .expect("one pattern");
+    let named = |path: &str| {
+        let tables = at(path).as_object();
+        let only = tables.and_then(|tables| tables.values().next());
+        only.expect("one pattern")
+    };
+    let server = named("/properties/server/patternProperties");
+    let service = named("/properties/service/patternProperties");
     let sections = [
         ("At the top", at(""), ""),
         (
@@ -106,6 +130,7 @@ fn reference(schema: &Value) -> String {
             &server["then"],
             "For any server that can be started by a command.",
         ),
+        ("[service.NAME]", service, SERVICE),
         (
             "[grid]",
             at("/properties/grid"),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use autotune_model::{ConfigId, DecisionKind, History, Metric, Objective, StopReason};
+use autotune_model::{ConfigId, DecisionKind, History, Metric, Objective, ServiceName, StopReason};
 
 use crate::compare::{self, AgainstBest, FIRST_LOOK, Field, Moment};
 use crate::effects::BlockEffects;
@@ -11,7 +11,7 @@ use crate::outcome::{
     VerdictWord,
 };
 use crate::sample::{Arm, Arms, Launch, arms, differences};
-use crate::{disturbed, drift, estimate, feasible, growth, noise, recommend, surge};
+use crate::{dependency, disturbed, drift, estimate, feasible, growth, noise, recommend, surge};
 
 /// From a history and an objective to everything that follows from them.
 ///
@@ -45,6 +45,9 @@ pub fn analyse(history: &History, objective: &Objective) -> Analysis {
             objective,
         },
     );
+    if let Some(service) = dependency::bound(&arms, &verdict) {
+        verdict = waits_for(service, &mut all);
+    }
     verdict.exploratory = exploratory(complete_blocks, fewest_requests, objective.minimize);
     verdict.memory_growth = verdict
         .recommended
@@ -62,6 +65,7 @@ pub fn analyse(history: &History, objective: &Objective) -> Analysis {
         noise,
         drift: drift::drift(&arms, history.control(), objective),
         disturbed: disturbed::disturbed(history),
+        services: dependency::describe(&arms),
         fewest_requests,
     }
 }
@@ -380,6 +384,20 @@ fn nothing_chosen(word: VerdictWord) -> Verdict {
         lighter_open: Vec::new(),
         memory_growth: None,
         against_baseline: None,
+        dependency_bound: None,
+    }
+}
+
+/// The verdict where all wait for a service: differences between settings are then
+/// differences in how they wait, and another service would rank them anew.
+fn waits_for(service: ServiceName, all: &mut [ConfigAnalysis]) -> Verdict {
+    let ranked = all
+        .iter_mut()
+        .filter(|one| one.standing != Standing::Unranked);
+    ranked.for_each(|one| one.standing = Standing::Open);
+    Verdict {
+        dependency_bound: Some(service),
+        ..nothing_chosen(VerdictWord::Unresolved)
     }
 }
 

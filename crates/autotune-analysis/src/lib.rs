@@ -9,6 +9,7 @@
 
 mod analyse;
 pub mod compare;
+mod dependency;
 mod disturbed;
 mod drift;
 mod effects;
@@ -24,10 +25,11 @@ pub mod surge;
 mod testing;
 
 pub use analyse::analyse;
+pub use dependency::{busy_share, is_saturated};
 pub use disturbed::Disturbance;
 pub use feasible::requests_to_show;
 pub use outcome::{
     Analysis, ConfigAnalysis, Disturbed, Drift, EndpointEstimate, Estimate, Exploratory,
     Feasibility, Launches, LimitCheck, LimitFigures, LimitState, MemoryGrowth, Noise, Reason,
-    Standing, Verdict, VerdictWord,
+    ServiceAnalysis, Standing, Verdict, VerdictWord,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use autotune_model::{Bytes, ConfigId, Configuration, EndpointName, Metric, Over};
+use autotune_model::{Bytes, ConfigId, Configuration, EndpointName, Metric, Over, ServiceName};
 
 /// All that follows from a history.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +29,8 @@ pub struct Analysis {
     pub restarts_observed: u32,
     /// The trials that others on the machine disturbed.
     pub disturbed: Disturbed,
+    /// What ran beside the server, in the order of the grid file.
+    pub services: Vec<ServiceAnalysis>,
     /// The fewest requests of an endpoint in a trial's window, in the mean over
     /// the launches of a configuration.
     pub fewest_requests: Option<u64>,
@@ -44,6 +46,27 @@ pub struct Disturbed {
     /// The share of the machine's CPU time that others usually had, from 0 to 1;
     /// `None` where too little is known.
     pub usual: Option<f64>,
+}
+
+/// A service over all trials of the comparison that were loaded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceAnalysis {
+    /// Which.
+    pub name: ServiceName,
+    /// How many CPUs it may use.
+    pub cpus: u32,
+    /// In how many trials it was seen.
+    pub trials: u32,
+    /// In how many of them it had no CPU time left.
+    pub saturated: u32,
+    /// Median over trials of the peak over the load.
+    pub memory: Option<Bytes>,
+    /// The least and the largest of these peaks.
+    pub memory_range: Option<(Bytes, Bytes)>,
+    /// Median over trials of the share of its CPUs that it used, from 0 to 1.
+    pub busy_share: Option<f64>,
+    /// The least and the largest of these shares.
+    pub busy_range: Option<(f64, f64)>,
 }
 
 /// A value with its interval.
@@ -291,6 +314,8 @@ pub struct Verdict {
     /// The objective of the recommended as a ratio to the baseline's, over shared
     /// blocks; `None` where the recommended is the baseline, or they share none.
     pub against_baseline: Option<Estimate>,
+    /// The service that all settings wait for; then nothing is recommended.
+    pub dependency_bound: Option<ServiceName>,
 }
 
 /// The verdict in one word.
@@ -300,7 +325,8 @@ pub enum VerdictWord {
     Recommended,
     /// Today's setting is the recommended one, within `accept`.
     KeepCurrent,
-    /// There is a favourite, but it is not shown to be within `accept`, or some
+    /// A service was the bottleneck, so that there is no ranking. Or there is a
+    /// favourite, but it is not shown to be within `accept`, or some
     /// configuration was never measured; or there is none, and some were never
     /// measured.
     Unresolved,

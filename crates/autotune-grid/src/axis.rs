@@ -33,7 +33,7 @@ pub(crate) fn values(
     } = reading;
     let kind = match param::accepts(profile, node.key) {
         Accepts::Kind(kind) => Some(kind),
-        Accepts::Anything if template::AT_LAUNCH.contains(&node.key) => {
+        Accepts::Anything if template::is_taken(node.key) => {
             let message = format!("`{}` is filled in at launch and cannot be set", node.key);
             let code = ErrorCode::GridConflict;
             let fault = GridFault::new(code, &node.key_span, message, "the name is taken");

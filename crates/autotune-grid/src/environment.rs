@@ -1,9 +1,9 @@
-//! `env` of a server: the environment variables that it is started with. Taking
+//! `env` of a server or a service: the environment variables that it is started with. Taking
 //! values out of our own environment is left to the program.
 
 use std::ops::Range;
 
-use autotune_model::{EnvValue, ErrorCode, Profile};
+use autotune_model::{EnvValue, ErrorCode};
 use toml::de::{DeTable, DeValue};
 
 use crate::fault::{Checked, Faults, GridFault};
@@ -15,11 +15,11 @@ pub(crate) const FROM_ENV_KEYS: Keys<'_> = Keys {
     planned: &[],
 };
 
-/// All variables in the order of the text. Their texts with holes are added to
-/// `texts`.
+/// All variables in the order of the text, none of those that are `cleared`.
+/// Their texts with holes are added to `texts`.
 pub(crate) fn read<'a>(
     server: &Table<'a>,
-    profile: &Profile,
+    (cleared, filled): (&[String], Filled),
     texts: &mut Vec<Holed<'a>>,
     faults: &mut Faults,
 ) -> Checked<Vec<(String, EnvValue)>> {
@@ -29,13 +29,8 @@ pub(crate) fn read<'a>(
     // All values share their defaults.
     let defaults = server.defaults_of("env");
     let env = node.table("`env`".to_owned(), defaults, faults)?;
-    // Only a command has no other way to be told its variables.
-    let filled = match profile.takes_any_param() {
-        true => Filled::PerConfiguration,
-        false => Filled::AtLaunch,
-    };
     all(env.nodes.iter().map(|node| {
-        name(node, profile, faults)?;
+        name(node, cleared, faults)?;
         let value = if node.value.is_table() {
             from_env(node, defaults, faults)?
         } else if node.value.is_str() {
@@ -75,17 +70,14 @@ pub(crate) fn places_in(server: &Table<'_>) -> Vec<(String, Range<usize>)> {
     from_env_places(values.into_iter().flatten().map(|value| value.get_ref()))
 }
 
-fn name(node: &Node<'_>, profile: &Profile, faults: &mut Faults) -> Checked<()> {
+fn name(node: &Node<'_>, cleared: &[String], faults: &mut Faults) -> Checked<()> {
     let (key, span) = (node.key, &node.key_span);
     if key.is_empty() || key.contains(['=', '\0']) {
         let message = format!("no environment variable can be called `{key}`");
         let code = ErrorCode::GridValue;
         return Err(faults.add(GridFault::new(code, span, message, "not a name")));
     }
-    // A command that takes its port from PORT has to be given it; what is cleared is
-    // only what this program was started with.
-    let is_own = !profile.takes_any_param();
-    if is_own && profile.cleared_env.iter().any(|cleared| cleared == key) {
+    if cleared.iter().any(|cleared| cleared == key) {
         let message = format!("`{key}` would override what the grid sets");
         let code = ErrorCode::GridConflict;
         let fault = GridFault::new(code, span, message, "is cleared before each launch");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use autotune_model::{
     ConnectionPolicy, CpuSet, Endpoint, ErrorCode, HostLimits, LoadShape, Login, Objective,
-    Profile, ServerVariant,
+    Profile, ServerVariant, Service,
 };
 use toml::de::{DeTable, Error};
 
@@ -20,6 +20,7 @@ use crate::load;
 use crate::login::{self, DataSource};
 use crate::scalar;
 use crate::server::{self, Known, Server};
+use crate::service::{self, ServicePlaces};
 use crate::template::{ColumnUse, Names};
 use crate::tree::{Keys, Table, all};
 
@@ -27,6 +28,7 @@ pub(crate) const KEYS: Keys<'_> = Keys {
     known: &[
         "name",
         "server",
+        "service",
         "grid",
         "baseline",
         "data",
@@ -38,7 +40,7 @@ pub(crate) const KEYS: Keys<'_> = Keys {
         "host",
         "budget",
     ],
-    planned: &["service"],
+    planned: &[],
 };
 
 /// A grid file, checked.
@@ -48,6 +50,8 @@ pub struct GridFile {
     pub name: String,
     /// At least one, in the order of the text.
     pub variants: Vec<ServerVariant>,
+    /// What runs beside the server, in the order of the text.
+    pub services: Vec<Service>,
     /// Files that fill requests, not yet read.
     pub data: Vec<DataSource>,
     /// How somebody logs in before the load of each trial.
@@ -88,6 +92,8 @@ pub struct HostRequest {
 pub struct Places {
     /// One for each variant, in the same order.
     pub variants: Vec<VariantPlaces>,
+    /// One for each service, in the same order.
+    pub services: Vec<ServicePlaces>,
     /// The values of `from_env` in the login and in endpoints.
     pub requests_from_env: Vec<(String, Range<usize>)>,
     /// The value of `sessions`; the whole of `[login]` where it was left out.
@@ -170,6 +176,7 @@ fn grid_file(
 ) -> Checked<GridFile> {
     let name = name(root, faults);
     let servers = server::read_all(root, known, faults);
+    let services = service::read_all(root, known.base, faults);
     let mut names = Names::default();
     let data = login::data(root, (known.base, &mut names), faults);
     let login = login::read(root, &mut names, faults);
@@ -179,12 +186,16 @@ fn grid_file(
     let limits = limits::read(root, faults);
     let host = goal::host(root, faults);
     let budget = goal::budget(root, faults);
-    let servers = servers?;
+    let (servers, services) = (servers?, services?);
+    if let Ok(host) = &host {
+        service::check_cpus(&services, host, faults)?;
+    }
+    let service_names = service::names(&services);
     // Where [host] is wrong the file is refused, whatever the number.
     let cores = host.as_ref().map_or(1, cores);
     let quota = limits.as_ref().ok().and_then(|limits| limits.cpus);
     let cores = quota.map_or(cores, |quota| cores.min(quota.whole()));
-    let space = grid::read(root, &servers, cores, faults);
+    let space = grid::read(root, (&servers, &service_names), cores, faults);
     let (endpoints, space) = (endpoints?, space?);
     let (load, login) = (load?, login?);
     if let Some(login) = &login {
@@ -197,6 +208,7 @@ fn grid_file(
     objective.surge = load.surge;
     let places = Places {
         variants: servers.iter().map(|server| server.places.clone()).collect(),
+        services: services.iter().map(|one| one.places.clone()).collect(),
         requests_from_env: [
             login::from_env_places(root),
             endpoint::from_env_places(root),
@@ -209,6 +221,7 @@ fn grid_file(
     Ok(GridFile {
         name: name?,
         variants: all(servers.into_iter().map(|server| server.variant))?,
+        services: services.into_iter().map(|one| one.service).collect(),
         data: data?,
         login,
         endpoints,

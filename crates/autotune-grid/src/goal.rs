@@ -308,7 +308,8 @@ pub(crate) fn host(root: &Table<'_>, faults: &mut Faults) -> Checked<HostRequest
     })
 }
 
-fn cpu_set(node: &Node<'_>, faults: &mut Faults) -> Checked<CpuSet> {
+/// The numbers of CPUs, at least one.
+pub(crate) fn cpu_set(node: &Node<'_>, faults: &mut Faults) -> Checked<CpuSet> {
     let list = node.filled_list(faults)?;
     let cpus = all(list.iter().map(|cpu| {
         let number = cpu.int((0, LAST_CPU), faults)?;

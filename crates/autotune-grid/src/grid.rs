@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use autotune_model::{Configuration, ErrorCode, ParamName, Profile, VariantName};
+use autotune_model::{Configuration, ErrorCode, ParamName, Profile, ServiceName, VariantName};
 
 use crate::axis::{Reading, unknown, value, values};
 use crate::constraint::{self, DroppedCell, Field};
@@ -51,7 +51,7 @@ struct Baseline<'b, 'a, 'p> {
 /// known which variables there are.
 pub(crate) fn read(
     root: &Table<'_>,
-    servers: &[Server<'_, '_>],
+    (servers, services): (&[Server<'_, '_>], &[ServiceName]),
     cores: usize,
     faults: &mut Faults,
 ) -> Checked<Space> {
@@ -71,7 +71,8 @@ pub(crate) fn read(
     let texts = all(servers.iter().zip(&variables).map(|(server, (_, names))| {
         // A variant that is only the baseline has the baseline's variables.
         let own = baseline.as_ref().filter(|_| !is_target(server, &targets));
-        check_texts(server, names, own.map_or(&grid, |own| &own.table), faults)
+        let table = own.map_or(&grid, |own| &own.table);
+        check_texts(server, (names, services), table, faults)
     }));
     let flags = all(targets
         .iter()
@@ -247,7 +248,7 @@ fn variables(
     };
     // A key that cannot stand in a hole is a fault of its own.
     let keys = params(table).map(|node| node.key);
-    keys.filter(|key| is_variable(key) && !template::AT_LAUNCH.contains(key))
+    keys.filter(|key| is_variable(key) && !template::is_taken(key))
         .map(ParamName::new)
         .collect()
 }
@@ -261,7 +262,7 @@ fn params<'t, 'a>(table: &'t Table<'a>) -> impl Iterator<Item = &'t Node<'a>> {
 /// would be the same server under two names.
 fn check_texts(
     server: &Server<'_, '_>,
-    variables: &[ParamName],
+    (variables, services): (&[ParamName], &[ServiceName]),
     table: &Table<'_>,
     faults: &mut Faults,
 ) -> Checked<()> {
@@ -269,7 +270,12 @@ fn check_texts(
     let own = || profile.params.iter().map(|param| param.name.clone());
     let params_of: Vec<ParamName> = variables.iter().cloned().chain(own()).collect();
     let checked = all(server.texts.iter().map(|text| {
-        let used = template::check(text, &params_of, faults)?;
+        let scope = template::Scope {
+            params: &params_of,
+            services,
+            later: &[],
+        };
+        let used = template::check(text, scope, faults)?;
         Ok((text.node.key, used))
     }));
     let (used, variant) = (

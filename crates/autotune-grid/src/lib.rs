@@ -23,6 +23,7 @@ mod load;
 mod login;
 mod message;
 mod server;
+mod service;
 
 mod number;
 
@@ -43,6 +44,7 @@ pub use file::{GridFile, HostRequest, Places, VariantPlaces, read};
 pub use grid::{MAX_CELLS, Space};
 pub use login::DataSource;
 pub use schema::schema;
+pub use service::ServicePlaces;
 pub use spelling::{ConfigTextError, parse_configuration};
 pub use template::ColumnUse;
 

@@ -15,6 +15,7 @@ use crate::{constraint, endpoint, environment, file, goal, load, server};
 mod keys;
 mod limits;
 mod login;
+mod service;
 
 const PERCENT: &str = r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$";
 const DURATION: &str = r"^\s*([0-9]+(\.[0-9]+)?\s*(d|h|m|s|ms|us)\s*)+$";
@@ -43,6 +44,7 @@ pub fn schema(profiles: &[Profile]) -> Value {
                     "Names the study: its results go to results/NAME.",
                 ),
                 "server" => servers(profiles),
+                "service" => service::services(),
                 "grid" => grid_of_any(),
                 "baseline" => baseline_of_any(),
                 "endpoint" => json!({
@@ -542,8 +544,8 @@ pub(crate) mod tests {
                 .unwrap_or_else(|| panic!("no {path}"))
         };
         let server = format!("/properties/server/patternProperties/{NAME}");
-        let of_login = login::tests::places();
-        let of_login = of_login.into_iter().map(|(keys, path)| (keys, at(&path)));
+        let places = [login::tests::places(), service::tests::places()].concat();
+        let elsewhere = places.into_iter().map(|(keys, path)| (keys, at(&path)));
         let (keys, path) = limits::tests::place();
         let others = vec![
             (keys, at(path)),
@@ -577,7 +579,7 @@ pub(crate) mod tests {
             (&goal::HOST_KEYS, at("/properties/host/properties")),
             (&goal::BUDGET_KEYS, at("/properties/budget/properties")),
         ];
-        others.into_iter().chain(of_login).collect()
+        others.into_iter().chain(elsewhere).collect()
     }
 
     #[test]

@@ -186,12 +186,13 @@ fn check_keys(table: &mut Table<'_>, profile: &Profile, faults: &mut Faults) {
     table.check_keys(&own, faults);
 }
 
-/// Reads the keys of one variant and gathers its texts with holes.
-struct Reader<'r, 'a> {
-    table: &'r Table<'a>,
-    base: &'r Path,
-    texts: &'r mut Vec<Holed<'a>>,
-    faults: &'r mut Faults,
+/// Reads the keys of one variant, or of one service, and gathers its texts with
+/// holes.
+pub(crate) struct Reader<'r, 'a> {
+    pub(crate) table: &'r Table<'a>,
+    pub(crate) base: &'r Path,
+    pub(crate) texts: &'r mut Vec<Holed<'a>>,
+    pub(crate) faults: &'r mut Faults,
 }
 
 impl<'a> Reader<'_, 'a> {
@@ -203,16 +204,15 @@ impl<'a> Reader<'_, 'a> {
             self.app().map(Some)
         };
         let command = if is_command {
-            self.command()
+            let hint = "the whole command: command = \"puma -b tcp://{{ host }}:{{ port }}\"";
+            let node = self.table.require("command", hint, self.faults);
+            node.and_then(|node| self.command(&node, Filled::PerConfiguration))
         } else {
             Ok(Vec::new())
         };
         let ready = self.optional(is_command, "ready", ready_path);
         let stop = self.optional(is_command, "stop", stop);
-        let dir = self
-            .table
-            .require("dir", "the folder of the app", self.faults)
-            .and_then(|node| self.path(&node));
+        let dir = self.dir();
         let fixture = self
             .table
             .get("fixture")
@@ -228,7 +228,14 @@ impl<'a> Reader<'_, 'a> {
         let after_trial = self.commands("after_trial", filled);
         let bin = self.bin();
         let args = self.args();
-        let env = environment::read(self.table, profile, self.texts, self.faults);
+        // A command that takes its port from PORT has to be given it; what is cleared
+        // is only what this program was started with.
+        let cleared = match profile.takes_any_param() {
+            true => &[],
+            false => &profile.cleared_env[..],
+        };
+        let of_env = (cleared, filled);
+        let env = environment::read(self.table, of_env, self.texts, self.faults);
         let may_reach = self.may_reach();
         Ok(ServerVariant {
             name: VariantName::new(name),
@@ -257,15 +264,14 @@ impl<'a> Reader<'_, 'a> {
         Ok(app.to_owned())
     }
 
-    fn command(&mut self) -> Checked<Vec<String>> {
-        let hint = "the whole command: command = \"puma -b tcp://{{ host }}:{{ port }}\"";
-        let node = self.table.require("command", hint, self.faults)?;
+    /// A command as a list of words, or as a text that is split into words.
+    pub(crate) fn command(&mut self, node: &Node<'a>, filled: Filled) -> Checked<Vec<String>> {
         let words = match node.value.is_array() {
             true => {
                 let words = node.texts(self.faults)?;
                 words.into_iter().map(|(_, text)| text.to_owned()).collect()
             }
-            false if node.value.is_str() => words(&node, self.faults)?,
+            false if node.value.is_str() => words(node, self.faults)?,
             false => {
                 let fault = node.mismatch("a list of words, or a text");
                 return Err(self.faults.add(fault));
@@ -275,10 +281,11 @@ impl<'a> Reader<'_, 'a> {
             .first()
             .is_none_or(|program| program.trim().is_empty())
         {
-            let fault = node.fault("`command` names no program", "no program");
+            let message = format!("`{}` names no program", node.key);
+            let fault = node.fault(message, "no program");
             return Err(self.faults.add(fault));
         }
-        self.hold(&node, words.clone(), Filled::PerConfiguration);
+        self.hold(node, words.clone(), filled);
         Ok(words)
     }
 
@@ -290,6 +297,13 @@ impl<'a> Reader<'_, 'a> {
     ) -> Checked<Option<String>> {
         let node = self.table.get(key).filter(|_| wanted);
         node.map(|node| read(&node, self.faults)).transpose()
+    }
+
+    /// The working directory.
+    pub(crate) fn dir(&mut self) -> Checked<PathBuf> {
+        let hint = "the folder of the app";
+        let node = self.table.require("dir", hint, self.faults)?;
+        self.path(&node)
     }
 
     /// A folder, relative to the grid file.
@@ -308,7 +322,7 @@ impl<'a> Reader<'_, 'a> {
         Ok(self.base.join(text).components().collect())
     }
 
-    fn commands(&mut self, key: &str, filled: Filled) -> Checked<Vec<Vec<String>>> {
+    pub(crate) fn commands(&mut self, key: &str, filled: Filled) -> Checked<Vec<Vec<String>>> {
         let node = self.table.require(key, "a list of commands", self.faults)?;
         let steps = node.texts(self.faults)?;
         all(steps.into_iter().map(|(step, _)| {
@@ -362,7 +376,7 @@ impl<'a> Reader<'_, 'a> {
             .collect())
     }
 
-    fn may_reach(&mut self) -> Checked<Vec<String>> {
+    pub(crate) fn may_reach(&mut self) -> Checked<Vec<String>> {
         let node = self
             .table
             .require("may_reach", "a list of addresses", self.faults)?;
@@ -378,7 +392,7 @@ impl<'a> Reader<'_, 'a> {
         }))
     }
 
-    fn hold(&mut self, node: &Node<'a>, words: Vec<String>, filled: Filled) {
+    pub(crate) fn hold(&mut self, node: &Node<'a>, words: Vec<String>, filled: Filled) {
         self.texts.push(Holed {
             node: node.clone(),
             words,
@@ -395,7 +409,7 @@ fn words(node: &Node<'_>, faults: &mut Faults) -> Checked<Vec<String>> {
     })
 }
 
-fn stop(node: &Node<'_>, faults: &mut Faults) -> Checked<String> {
+pub(crate) fn stop(node: &Node<'_>, faults: &mut Faults) -> Checked<String> {
     let text = node.text(faults)?;
     if SIGNALS.contains(&text) {
         return Ok(text.to_owned());

@@ -1,26 +1,39 @@
 //! Texts with holes (`{{ … }}`): split into words around the holes, and checked
 //! before the night begins. Filling the holes is left to whoever launches.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use autotune_model::{EnvValue, ErrorCode, Hole, ParamName, Part, Text};
+use autotune_model::{EnvValue, ErrorCode, Hole, ParamName, Part, ServiceName, Text};
 use minijinja::{Environment, ErrorKind};
 
 use crate::fault::{Checked, Faults, GridFault, did_you_mean};
 use crate::scalar::{is_name, is_variable};
-use crate::tree::Node;
+use crate::tree::{Node, all};
 
 /// The holes of every text that is filled at launch.
 pub(crate) const AT_LAUNCH: [&str; 5] = ["cache", "run", "port", "host", "cores"];
 /// The holes of a setup step: it runs before there is a trial.
 pub(crate) const AT_SETUP: [&str; 1] = ["cache"];
+/// The holes of the texts of a service, beside those of the services before it.
+const OF_SERVICE: [&str; 4] = ["cache", "run", "port", "host"];
+/// What leads to the holes of a service: `{{ service.db.port }}`.
+const SERVICE: &str = "service";
+/// What there is of a service.
+const PARTS: [&str; 3] = ["host", "port", "run"];
+
+/// Whether a hole of this name is filled by `autotune` itself.
+pub(crate) fn is_taken(name: &str) -> bool {
+    AT_LAUNCH.contains(&name) || name == SERVICE
+}
 
 /// When the holes of a text are filled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Filled {
     /// Once, before there is a trial.
     AtSetup,
+    /// When a service is started, before any server.
+    OfService,
     /// At each launch, the same for all configurations: the server is also
     /// asked for its version in this way, without any configuration.
     AtLaunch,
@@ -90,20 +103,48 @@ fn next_hole(text: &str, kinds: &[[&str; 2]]) -> Option<(usize, usize)> {
     Some((start, end.map_or(text.len(), |end| start + 2 + end + 2)))
 }
 
+/// What there is to fill holes with, beside what is always there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Scope<'s> {
+    /// Only where a text is filled per configuration.
+    pub(crate) params: &'s [ParamName],
+    /// The services that run by then. Setup comes before any.
+    pub(crate) services: &'s [ServiceName],
+    /// This service and those that are started after it.
+    pub(crate) later: &'s [ServiceName],
+}
+
 /// The names that a text's holes use. Faults for what is no template, and for
-/// names and filters that will not be there. `params` are there only where a
-/// text is filled per configuration.
+/// names and filters that will not be there.
 pub(crate) fn check(
     text: &Holed<'_>,
-    params: &[ParamName],
+    scope: Scope<'_>,
     faults: &mut Faults,
 ) -> Checked<BTreeSet<String>> {
+    let params = scope.params;
     let mut used = BTreeSet::new();
     for word in &text.words {
         used.append(&mut check_word(&text.node, word, faults)?);
     }
+    let of_services: Vec<String> = used
+        .iter()
+        .filter(|name| is_of_service(name))
+        .cloned()
+        .collect();
+    used.retain(|name| !is_of_service(name));
+    if text.filled == Filled::AtSetup && !of_services.is_empty() {
+        let fault = text
+            .node
+            .fault("no service runs when the setup runs", "uses a service");
+        let hint = "the setup is done once, before any service starts; use it in `before_trial`";
+        return Err(faults.add(fault.hint(hint)));
+    }
+    all(of_services
+        .iter()
+        .map(|name| scope.check_service(&text.node, name, faults)))?;
     let mut allowed: Vec<&str> = match text.filled {
         Filled::AtSetup => AT_SETUP.to_vec(),
+        Filled::OfService => OF_SERVICE.to_vec(),
         Filled::AtLaunch | Filled::PerConfiguration => AT_LAUNCH.to_vec(),
     };
     if text.filled == Filled::PerConfiguration {
@@ -114,7 +155,7 @@ pub(crate) fn check(
         let when = match text.filled {
             Filled::AtSetup => " when the setup runs",
             Filled::AtLaunch if params.iter().any(|param| param.as_str() == name) => " here",
-            Filled::AtLaunch | Filled::PerConfiguration => "",
+            Filled::AtLaunch | Filled::OfService | Filled::PerConfiguration => "",
         };
         let message = format!("nothing is called `{name}`{when}");
         let mut fault = text.node.fault(message, format!("uses `{name}`"));
@@ -135,11 +176,21 @@ fn check_word(node: &Node<'_>, word: &str, faults: &mut Faults) -> Checked<BTree
         let fault = node.fault(message, "not a template");
         faults.add(fault.hint("a hole is written {{ name }}, with two braces on both sides"))
     })?;
-    let used: BTreeSet<String> = template.undeclared_variables(false).into_iter().collect();
+    let mut used: BTreeSet<String> = template.undeclared_variables(false).into_iter().collect();
+    if used.remove(SERVICE) {
+        // With the way to what is meant, where it is written out.
+        let nested = template.undeclared_variables(true).into_iter();
+        used.extend(nested.filter(|name| is_of_service(name)));
+    }
     // Only a trial run finds filters that do not exist. Every name stands for a
     // number here; other errors may come from just that and say nothing.
-    let ones: std::collections::BTreeMap<&str, i64> =
-        used.iter().map(|name| (name.as_str(), 1)).collect();
+    let words = used.iter().filter(|name| !is_of_service(name));
+    let mut ones: BTreeMap<&str, minijinja::Value> =
+        words.map(|name| (name.as_str(), 1.into())).collect();
+    let services = used.iter().filter_map(|name| name.split('.').nth(1));
+    let parts = || minijinja::Value::from_pairs(PARTS.map(|part| (part, 1)));
+    let services: Vec<_> = services.map(|name| (name, parts())).collect();
+    ones.insert(SERVICE, minijinja::Value::from_pairs(services));
     match template
         .render(&ones)
         .map_err(|error| (error.kind(), error))
@@ -156,6 +207,52 @@ fn check_word(node: &Node<'_>, word: &str, faults: &mut Faults) -> Checked<BTree
             Err(faults.add(fault))
         }
         _ => Ok(used),
+    }
+}
+
+/// Whether a name leads to a service.
+fn is_of_service(name: &str) -> bool {
+    let rest = name.strip_prefix(SERVICE);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+impl Scope<'_> {
+    /// A fault unless this is `service.NAME.PART` of a service that runs by then.
+    fn check_service(&self, node: &Node<'_>, name: &str, faults: &mut Faults) -> Checked<()> {
+        let names = |services: &[ServiceName]| -> Vec<String> {
+            services.iter().map(ToString::to_string).collect()
+        };
+        let (there, later) = (names(self.services), names(self.later));
+        let mut way = name.split('.').skip(1);
+        let (service, part) = (way.next(), way.next());
+        let is_there = |one: &str| there.iter().any(|name| name == one);
+        let part_is_good = part.is_some_and(|part| PARTS.contains(&part));
+        match service {
+            Some(service) if is_there(service) && part_is_good && way.next().is_none() => Ok(()),
+            Some(service) if later.iter().any(|name| name == service) => {
+                let message = format!("[service.{service}] is not started by then");
+                let fault = node.fault(message, format!("uses `{name}`"));
+                let hint = "services start in the order of the file: a service can name only \
+                            those above it";
+                Err(faults.add(fault.hint(hint)))
+            }
+            Some(service) if is_there(service) => {
+                let message = format!("`{name}` is nothing that a service has");
+                let fault = node.fault(message, format!("uses `{name}`"));
+                let hint =
+                    format!("write {{{{ service.{service}.port }}}}, with `host` or with `run`");
+                Err(faults.add(fault.hint(hint)))
+            }
+            _ => {
+                let message = format!("nothing is called `{name}`");
+                let mut fault = node.fault(message, format!("uses `{name}`"));
+                let known = there.iter().map(String::as_str);
+                fault.hint = did_you_mean(service.unwrap_or_default(), known);
+                let hint = "describe the service above: [service.NAME] with `start`";
+                fault.hint.get_or_insert_with(|| hint.to_owned());
+                Err(faults.add(fault))
+            }
+        }
     }
 }
 

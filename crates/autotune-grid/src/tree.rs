@@ -399,9 +399,6 @@ pub(crate) fn not_supported(span: &Range<usize>, thing: &str) -> GridFault {
 /// What can be had already where a key is not there yet.
 fn instead(key: &str) -> Option<&'static str> {
     match key {
-        "service" => Some(
-            "start it before the sweep, or restore its data with before_trial under [server.NAME]",
-        ),
         _ => None,
     }
 }

@@ -23,6 +23,8 @@ pub enum ErrorCode {
     Setup,
     /// A command that runs around each trial failed.
     Hook,
+    /// A service does not get ready, or ended while it was needed.
+    Service,
     /// The server does not start.
     ServerStart,
     /// An endpoint does not answer as expected.
@@ -45,7 +47,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// All codes.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::GridSyntax,
         Self::GridUnknownKey,
         Self::GridNotSupported,
@@ -58,6 +60,7 @@ impl ErrorCode {
         Self::EndpointCheck,
         Self::OutsideConnection,
         Self::Hook,
+        Self::Service,
         Self::StudyChanged,
         Self::Store,
         Self::HostBusy,
@@ -81,6 +84,7 @@ impl ErrorCode {
             Self::EndpointCheck => "A0203",
             Self::OutsideConnection => "A0204",
             Self::Hook => "A0205",
+            Self::Service => "A0206",
             Self::StudyChanged => "A0301",
             Self::Store => "A0302",
             Self::HostBusy => "A0303",

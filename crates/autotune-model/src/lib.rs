@@ -21,6 +21,7 @@ pub mod profile;
 pub mod record;
 pub mod secret;
 pub mod server;
+pub mod service;
 pub mod text;
 pub mod time;
 pub mod trial;
@@ -34,7 +35,7 @@ pub use endpoint::{ConnectionPolicy, Endpoint, EndpointName, Expect, Method};
 pub use histogram::{Histogram, SparseHistogram};
 pub use history::{Decision, DecisionKind, History, StopReason};
 pub use host::{CpuPlacement, CpuSet, HostFacts};
-pub use id::{ConfigId, Seed, VariantName};
+pub use id::{ConfigId, Seed, ServiceName, VariantName};
 pub use limits::{Confinement, CpuQuota, Enforcement, HostLimits, LimitMeans};
 pub use load::{Arrivals, LoadShape, Surge, Users};
 pub use login::{Extractor, Login, LoginStep};
@@ -43,10 +44,11 @@ pub use profile::{Condition, ConfigFile, Fold, Param, ParamKind, Profile, Recycl
 pub use record::{
     Accounting, EndpointLoad, FailureClass, GeneratorRecord, GeneratorVerdict, HostLoad,
     LoadRecord, LoadSecond, LogRecord, MemorySource, Peer, ProcessRole, ProcessSample,
-    ServerRecord, ServerSample, TrialRecord,
+    ServerRecord, ServerSample, ServiceRecord, ServiceWindow, TrialRecord,
 };
 pub use secret::Secret;
 pub use server::{EnvValue, ServerVariant};
+pub use service::{Service, ServiceReady, ServiceUser};
 pub use text::{
     Asked, Filling, Hole, LoginSession, MAX_VARIANTS, Part, Request, Text, Unfilled, encodings,
 };

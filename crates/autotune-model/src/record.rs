@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::endpoint::EndpointName;
 use crate::histogram::{Histogram, SparseHistogram};
+use crate::id::ServiceName;
 use crate::time::Span;
 use crate::trial::{Outcome, TrialSpec};
 use crate::units::Bytes;
@@ -309,6 +310,41 @@ pub struct ServerRecord {
     /// What the machine did beside it while the load ran; `None` where that could
     /// not be read, and in studies of earlier versions.
     pub host: Option<HostLoad>,
+    /// What the services beside it did while the load ran, in the order of the
+    /// grid file; empty where there are none, and where no load was sent.
+    pub services: Vec<ServiceRecord>,
+}
+
+/// What a service did while the load of a trial ran.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceRecord {
+    /// Which.
+    pub name: ServiceName,
+    /// How many CPUs it may use.
+    pub cpus: u32,
+    /// Peak over the load of the sum over its processes, as of the server.
+    pub memory_peak: Option<Bytes>,
+    /// What memory was read from.
+    pub memory_source: MemorySource,
+    /// CPU time of all its processes over the load.
+    pub cpu: Option<Duration>,
+    /// Its CPU time after the warm-up; `None` where too few samples fell there.
+    pub window: Option<ServiceWindow>,
+}
+
+/// What a service's CPU time went to between two samples after the warm-up.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ServiceWindow {
+    /// From the first of these samples to the last.
+    pub wall: Duration,
+    /// CPU time of all its processes.
+    pub cpu: Duration,
+    /// CPU time of the process that used the most.
+    pub busiest: Duration,
+    /// The most CPU time that this process used from one sample to the next, in
+    /// percent of one CPU: one that never goes beyond a hundred has one thread at
+    /// work.
+    pub busiest_peak_pct: f64,
 }
 
 /// What a machine did beside a trial.

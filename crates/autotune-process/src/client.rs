@@ -35,6 +35,7 @@ pub struct Supervised {
     pid: u32,
     isolation: String,
     requests: u64,
+    reaped: Duration,
     events: VecDeque<ProcessEvent>,
     answer: Option<(u64, ServerSample, Vec<Peer>)>,
     exit: Option<ExitStatus>,
@@ -131,6 +132,7 @@ impl Supervised {
             pid,
             isolation,
             requests: 0,
+            reaped: Duration::ZERO,
             events: VecDeque::new(),
             answer: None,
             exit: None,
@@ -151,6 +153,12 @@ impl Supervised {
     /// How the tree is held together: `pid-namespace` or `parent-death-signal`.
     pub fn isolation(&self) -> &str {
         &self.isolation
+    }
+
+    /// CPU time of processes of the tree that had ended by the latest sample: a
+    /// process for each connection may live too short to be in any.
+    pub fn reaped(&self) -> Duration {
+        self.reaped
     }
 
     /// The next event. After the main process's end it is told once in its turn
@@ -229,6 +237,7 @@ impl Supervised {
     fn file(&mut self, reply: Reply) -> Result<(), ProcessError> {
         match reply {
             Reply::Sampled { id, sample } => {
+                self.reaped = sample.reaped();
                 let (sample, peers) = sample.into_parts();
                 match id {
                     Some(id) => self.answer = Some((id, sample, peers)),

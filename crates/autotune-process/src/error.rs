@@ -121,18 +121,21 @@ pub enum LaunchStep {
     Group,
     /// Set the limit of open files.
     Limits,
+    /// Become another user.
+    User,
     /// Run the program.
     Exec,
 }
 
 impl LaunchStep {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Log,
         Self::Fork,
         Self::Dir,
         Self::Cpus,
         Self::Group,
         Self::Limits,
+        Self::User,
         Self::Exec,
     ];
 }
@@ -146,6 +149,7 @@ impl fmt::Display for LaunchStep {
             Self::Cpus => "bind to CPUs",
             Self::Group => "make or enter the cgroup of",
             Self::Limits => "set the limit of open files for",
+            Self::User => "change the user for",
             Self::Exec => "run",
         })
     }

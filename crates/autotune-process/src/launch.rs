@@ -7,6 +7,7 @@ use std::time::Duration;
 use autotune_model::{Bytes, Confinement, CpuSet, Secret};
 
 use crate::marker::Marker;
+use crate::user::RunAs;
 
 /// One command with all that decides how it runs.
 #[derive(Clone, Debug)]
@@ -28,6 +29,9 @@ pub struct Launch {
     /// What the tree may have, and by what it is kept to it. A group is made where
     /// the means is one; open files are limited in any case.
     pub confinement: Confinement,
+    /// Whom it runs as; `None` for whoever runs this program. Only root can run
+    /// something as somebody else.
+    pub user: Option<RunAs>,
     /// What the processes are found by when every guard has died.
     pub marker: Marker,
     /// How often the tree is sampled unasked; `None` for never.

@@ -27,6 +27,7 @@ mod host;
 mod launch;
 mod marker;
 mod signal;
+mod user;
 
 mod cgroup;
 mod client;
@@ -50,3 +51,4 @@ pub use signal::{ExitStatus, StopSignal, UnknownSignal};
 pub use strays::end_strays;
 pub use supervisor::run_if_asked;
 pub use table::inner_pid;
+pub use user::{RunAs, UnknownUser};

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use autotune_analysis::{Analysis, ConfigAnalysis, VerdictWord};
+use autotune_analysis::{Analysis, ConfigAnalysis, ServiceAnalysis, VerdictWord};
 use autotune_model::{
     ConfigId, Configuration, Confinement, ConnectionPolicy, CpuPlacement, DecisionKind, Endpoint,
     ErrorCode, History, HostFacts, LoadShape, Metric, Objective, Over, ParamName, Profile, Stage,
@@ -179,6 +179,14 @@ impl<'a> Study<'a> {
     /// What the analysis would recommend, also after an interruption.
     pub(crate) fn favourite(&self) -> Option<&'a ConfigAnalysis> {
         self.find(self.analysis.verdict.recommended?)
+    }
+
+    /// The service that all settings wait for, where the word is the verdict's.
+    pub(crate) fn waits_for(&self) -> Option<&'a ServiceAnalysis> {
+        let name = self.analysis.verdict.dependency_bound.as_ref()?;
+        let mut services = self.analysis.services.iter();
+        let service = services.find(|service| &service.name == name)?;
+        matches!(self.word(), Word::Verdict(_)).then_some(service)
     }
 
     /// What runs today, if it was launched.

@@ -423,6 +423,7 @@ fn analysis(history: &History) -> Analysis {
                 mib_per_1000_requests: 0.42,
             }),
             against_baseline: None,
+            dependency_bound: None,
         },
         configurations,
         noise: Some(Noise {
@@ -437,6 +438,7 @@ fn analysis(history: &History) -> Analysis {
             noticeable: false,
         }),
         disturbed: Disturbed::default(),
+        services: Vec::new(),
         restarts_observed: 0,
         fewest_requests: Some(441),
     }

@@ -7,6 +7,7 @@ mod configuration;
 
 use std::collections::BTreeMap;
 
+use autotune_analysis::ServiceAnalysis;
 use autotune_model::{Bytes, CpuQuota, LimitMeans, MaxLatency, Surge};
 use serde::{Serialize, Serializer};
 
@@ -38,6 +39,7 @@ struct VerdictRecord<'a> {
     tie_set: Vec<&'a str>,
     bound_pct: Option<f64>,
     bound_us: Option<f64>,
+    dependency_bound: Option<&'a str>,
     exploratory: bool,
     exploratory_reasons: Vec<String>,
     limits: Vec<LimitRecord<'a>>,
@@ -68,6 +70,7 @@ struct VerdictRecord<'a> {
     time_spent_s: f64,
     planned: PlannedRecord<'a>,
     configurations: Vec<ConfigurationRecord<'a>>,
+    services: Vec<ServiceRecord<'a>>,
     host: Pairs<'a>,
     versions: &'a BTreeMap<String, String>,
     tool_version: &'a str,
@@ -150,6 +153,21 @@ struct PlannedRecord<'a> {
     dropped: &'a [String],
 }
 
+/// What ran beside the server; shares are of the CPUs that it may use.
+#[derive(Serialize)]
+struct ServiceRecord<'a> {
+    service: &'a str,
+    cpus: u32,
+    trials: u32,
+    saturated_trials: u32,
+    memory_peak_bytes: Option<u64>,
+    memory_least_bytes: Option<u64>,
+    memory_most_bytes: Option<u64>,
+    cpu_pct: Option<f64>,
+    cpu_least_pct: Option<f64>,
+    cpu_most_pct: Option<f64>,
+}
+
 /// Pairs as an object in their own order.
 struct Pairs<'a>(&'a [(String, String)]);
 
@@ -176,6 +194,7 @@ fn record<'a>(study: &Study<'a>) -> VerdictRecord<'a> {
         tie_set: study.tie_set(),
         bound_pct: recommended.and(verdict.bound_pct),
         bound_us: recommended.and(verdict.bound_us),
+        dependency_bound: study.waits_for().map(|service| service.name.as_str()),
         exploratory: !verdict.exploratory.is_empty(),
         exploratory_reasons: exploratory_reasons(study),
         limits: recommended.map(configuration::limits).unwrap_or_default(),
@@ -221,6 +240,7 @@ fn record<'a>(study: &Study<'a>) -> VerdictRecord<'a> {
             dropped: &study.planned.dropped,
         },
         configurations: configuration::all(study),
+        services: analysis.services.iter().map(service).collect(),
         host: Pairs(&study.host.facts),
         versions: study.versions,
         tool_version: study.tool_version,
@@ -249,6 +269,21 @@ fn fault<'a>(study: &Study<'a>) -> Option<FaultRecord<'a>> {
             message: fault,
         }),
         Ending::Answered | Ending::Budget | Ending::NothingMeasurable | Ending::Interrupted => None,
+    }
+}
+
+fn service(service: &ServiceAnalysis) -> ServiceRecord<'_> {
+    ServiceRecord {
+        service: service.name.as_str(),
+        cpus: service.cpus,
+        trials: service.trials,
+        saturated_trials: service.saturated,
+        memory_peak_bytes: service.memory.map(Bytes::get),
+        memory_least_bytes: service.memory_range.map(|(least, _)| least.get()),
+        memory_most_bytes: service.memory_range.map(|(_, most)| most.get()),
+        cpu_pct: service.busy_share.map(|share| share * 100.0),
+        cpu_least_pct: service.busy_range.map(|(least, _)| least * 100.0),
+        cpu_most_pct: service.busy_range.map(|(_, most)| most * 100.0),
     }
 }
 

@@ -5,6 +5,7 @@ mod comparison;
 mod environment;
 mod failures;
 mod method;
+mod services;
 mod time;
 
 use serde::Serialize;
@@ -47,6 +48,7 @@ pub(crate) struct View {
     settings: Option<Settings>,
     comparison: Option<Comparison>,
     ranking: Ranking,
+    services: Vec<services::ServiceRow>,
     noise: Noise,
     failures: Failures,
     logs: Vec<Log>,
@@ -145,6 +147,7 @@ pub(crate) fn view(study: &Study<'_>) -> View {
         settings: settings_to_paste(study),
         comparison: comparison::comparison(study),
         ranking: ranking(study),
+        services: services::rows(study),
         noise: noise(study),
         failures: failures::failures(study),
         logs: failures::logs(study),

@@ -10,7 +10,8 @@
 //!    disturbed by others on the machine, is launched once more at the block's end.
 //! 3. It stops when the next block does not fit into the budget; or at a look
 //!    (see `autotune_analysis::compare`) when the recommended configuration is
-//!    shown within `accept` and no lighter one is open.
+//!    shown within `accept` and no lighter one is open, or when all are shown to
+//!    wait for a service.
 //! 4. Where the recommended one must carry a surge, it is launched under that at
 //!    the end; one that does not carry it is out, and the next one is asked.
 
@@ -340,8 +341,10 @@ fn is_answered(history: &History, analysis: &Analysis) -> bool {
         VerdictWord::Recommended | VerdictWord::KeepCurrent
     );
     let is_confirmed = analysis.complete_blocks >= FIRST_LOOK;
-    let is_final = resolved && is_confirmed && verdict.lighter_open.is_empty();
-    !was_looked_at && is_look(blocks(history)) && is_final
+    let is_shown = resolved && verdict.lighter_open.is_empty();
+    // More trials under the same load would wait for the same service.
+    let is_final = is_shown || verdict.dependency_bound.is_some();
+    !was_looked_at && is_look(blocks(history)) && is_confirmed && is_final
 }
 
 /// CPU time of the server per second of load, in percent of one CPU.

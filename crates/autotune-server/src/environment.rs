@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use autotune_model::{EnvValue, Profile, Secret, ServerVariant};
+use autotune_model::{EnvValue, Profile, Secret, ServerVariant, Service};
 
 use crate::redact::Redactor;
 use crate::shipped::Behaviour;
@@ -20,6 +20,38 @@ pub struct Environment {
     pub variables: Vec<(String, Secret<String>)>,
     /// Takes the secrets out of texts.
     pub redactor: Redactor,
+}
+
+/// Sets what the grid file gives; the secrets among it.
+fn set(
+    variables: &mut BTreeMap<String, String>,
+    (given, inherited): (&[(String, EnvValue)], &BTreeMap<String, String>),
+    template: &Template,
+) -> Result<Vec<String>, RenderError> {
+    let mut secrets = Vec::new();
+    for (name, value) in given {
+        let (text, secret) = match value {
+            EnvValue::Text(text) => (template.fill(text)?, false),
+            EnvValue::FromEnv { name: from, secret } => {
+                let found = inherited.get(from);
+                let text = found.ok_or_else(|| RenderError::MissingEnv {
+                    variable: name.clone(),
+                    from: from.clone(),
+                })?;
+                if *secret && from != name {
+                    // It is there under the name that was asked for only.
+                    variables.remove(from);
+                }
+                (text.clone(), *secret)
+            }
+            EnvValue::Secret(text) => (text.expose().clone(), true),
+        };
+        if secret {
+            secrets.push(text.clone());
+        }
+        variables.insert(name.clone(), text);
+    }
+    Ok(secrets)
 }
 
 pub(crate) struct Sources<'a> {
@@ -44,29 +76,25 @@ impl Environment {
             variables.insert("PWD".to_owned(), dir);
         }
         variables.extend(sources.behaviour.env.clone());
-        let mut secrets = Vec::new();
-        for (name, value) in &sources.variant.env {
-            let (text, secret) = match value {
-                EnvValue::Text(text) => (template.fill(text)?, false),
-                EnvValue::FromEnv { name: from, secret } => {
-                    let found = sources.inherited.get(from);
-                    let text = found.ok_or_else(|| RenderError::MissingEnv {
-                        variable: name.clone(),
-                        from: from.clone(),
-                    })?;
-                    if *secret && from != name {
-                        // The server gets it under the name that was asked for only.
-                        variables.remove(from);
-                    }
-                    (text.clone(), *secret)
-                }
-                EnvValue::Secret(text) => (text.expose().clone(), true),
-            };
-            if secret {
-                secrets.push(text.clone());
-            }
-            variables.insert(name.clone(), text);
+        let given = (&sources.variant.env[..], sources.inherited);
+        let secrets = set(&mut variables, given, template)?;
+        Ok(Self::of(variables, &secrets))
+    }
+
+    /// For a service: what `autotune` has, then what its user is known by where
+    /// that is another one, then the service's own.
+    pub(crate) fn for_service(
+        service: &Service,
+        (inherited, of_user): (&BTreeMap<String, String>, &[(&str, String)]),
+        template: &Template,
+    ) -> Result<Self, RenderError> {
+        let mut variables = inherited.clone();
+        if variables.contains_key("PWD") {
+            variables.insert("PWD".to_owned(), service.dir.display().to_string());
         }
+        let of_user = of_user.iter();
+        variables.extend(of_user.map(|(name, value)| ((*name).to_owned(), value.clone())));
+        let secrets = set(&mut variables, (&service.env, inherited), template)?;
         Ok(Self::of(variables, &secrets))
     }
 

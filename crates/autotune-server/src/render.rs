@@ -258,6 +258,7 @@ mod tests {
             run: "/run/1".into(),
             address: ([127, 0, 0, 1], 9000).into(),
             cores: 2,
+            services: BTreeMap::new(),
         }
     }
 

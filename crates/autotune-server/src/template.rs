@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use autotune_model::{Configuration, Value};
+use autotune_model::{Configuration, ServiceName, Value};
 use minijinja::{Environment, UndefinedBehavior};
 
 /// Where and how a server is launched: what fills the holes.
@@ -20,6 +20,19 @@ pub struct Place {
     pub address: SocketAddr,
     /// How many CPUs the server gets.
     pub cores: usize,
+    /// The services that run.
+    pub services: BTreeMap<ServiceName, ServicePlace>,
+}
+
+/// Where a service runs: what fills `{{ service.db.port }}` and the like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePlace {
+    /// What its setup steps built.
+    pub cache: PathBuf,
+    /// Its fresh folder.
+    pub run: PathBuf,
+    /// The address to listen at.
+    pub address: SocketAddr,
 }
 
 /// A command line or an environment that cannot be made.
@@ -68,6 +81,17 @@ pub enum RenderError {
     },
 }
 
+impl ServicePlace {
+    /// What others may know of it.
+    fn holes(&self) -> BTreeMap<&'static str, minijinja::Value> {
+        BTreeMap::from([
+            ("run", self.run.display().to_string().into()),
+            ("host", self.address.ip().to_string().into()),
+            ("port", self.address.port().into()),
+        ])
+    }
+}
+
 /// Fills holes.
 #[derive(Debug)]
 pub(crate) struct Template {
@@ -96,16 +120,41 @@ impl Template {
             ("cores", place.cores.into()),
         ];
         values.extend(holes.map(|(name, value)| (name.to_owned(), value)));
-        Self::of(values)
+        Self::of(values, &place.services)
     }
 
     /// For setup steps, which run before there is a trial: only the cache.
     pub(crate) fn for_setup(cache: &Path) -> Self {
         let cache = cache.display().to_string().into();
-        Self::of([("cache".to_owned(), cache)].into())
+        Self::of([("cache".to_owned(), cache)].into(), &BTreeMap::new())
     }
 
-    fn of(values: BTreeMap<String, minijinja::Value>) -> Self {
+    /// For the texts of a service, of which others already run.
+    pub(crate) fn for_service(
+        place: &ServicePlace,
+        others: &BTreeMap<ServiceName, ServicePlace>,
+    ) -> Self {
+        let mut values = place.holes();
+        values.insert("cache", place.cache.display().to_string().into());
+        let values = values.into_iter();
+        Self::of(
+            values
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+            others,
+        )
+    }
+
+    fn of(
+        mut values: BTreeMap<String, minijinja::Value>,
+        services: &BTreeMap<ServiceName, ServicePlace>,
+    ) -> Self {
+        let services = services.iter().map(|(name, place)| {
+            let holes = minijinja::Value::from_pairs(place.holes());
+            (name.as_str(), holes)
+        });
+        let services = minijinja::Value::from_pairs(services);
+        values.insert("service".to_owned(), services);
         let mut engine = Environment::new();
         engine.set_undefined_behavior(UndefinedBehavior::Strict);
         Self { engine, values }
@@ -150,6 +199,15 @@ mod tests {
                 run: "/r".into(),
                 address: ([127, 0, 0, 1], 9000).into(),
                 cores: 2,
+                services: [(
+                    ServiceName::new("db"),
+                    ServicePlace {
+                        cache: "/c/db".into(),
+                        run: "/r/db".into(),
+                        address: ([127, 0, 0, 1], 9001).into(),
+                    },
+                )]
+                .into(),
             },
             None,
         )
@@ -165,6 +223,17 @@ mod tests {
         check("{{run}}:{{ host }}:{{ port }}", "/r:127.0.0.1:9000");
         check("{{ cores * 2 + 1 }}", "5");
         check("plain <&> \"text\"", "plain <&> \"text\"");
+    }
+
+    #[test]
+    fn services_fill_holes_of_their_own() {
+        check(
+            "{{ service.db.host }}:{{ service.db.port }} {{service.db.run}}",
+            "127.0.0.1:9001 /r/db",
+        );
+        for unknown in ["{{ service.db.cache }}", "{{ service.pool.port }}"] {
+            assert!(template().fill(unknown).is_err(), "{unknown}");
+        }
     }
 
     #[test]

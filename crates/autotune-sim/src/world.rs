@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use autotune_model::{
     Accounting, Anchor, Bytes, ConfigId, EndpointLoad, EndpointName, GeneratorRecord,
-    GeneratorVerdict, Histogram, HostLoad, LoadRecord, Outcome, Seed, ServerRecord, Span, Stage,
-    TrialRecord, TrialSpec,
+    GeneratorVerdict, Histogram, HostLoad, LoadRecord, MemorySource, Outcome, Seed, ServerRecord,
+    ServiceName, ServiceRecord, ServiceWindow, Span, Stage, TrialRecord, TrialSpec,
 };
 use autotune_sweep::{Fault, RunTrial};
 use rand_distr::{Distribution, StandardNormal};
@@ -53,6 +53,9 @@ pub struct World {
     pub disturbed: f64,
     /// Those that are overloaded under a surge.
     pub fails_surge: BTreeSet<ConfigId>,
+    /// How busy the one database is under a configuration, as a share of its one
+    /// CPU; without an entry there is no database.
+    pub database: BTreeMap<ConfigId, f64>,
     /// For all noise.
     pub seed: Seed,
     /// What a trial takes besides its load.
@@ -77,6 +80,7 @@ impl World {
             drift_per_hour: 0.0,
             disturbed: 0.0,
             fails_surge: BTreeSet::new(),
+            database: BTreeMap::new(),
             seed,
             overhead: Duration::from_secs(2),
             now_ns: 0,
@@ -133,6 +137,30 @@ impl World {
         }
     }
 
+    /// What the database did; from launch to launch it differs by a hundredth.
+    fn services(&self, spec: &TrialSpec) -> Vec<ServiceRecord> {
+        let busy = self.database.get(&spec.configuration.id());
+        let record = busy.map(|busy| {
+            let noise = 0.01 * self.noise("database", spec, true);
+            let wall = spec.length.saturating_sub(spec.warm_up);
+            let cpu = wall.mul_f64((busy + noise).clamp(0.0, 1.0));
+            ServiceRecord {
+                name: ServiceName::new("db"),
+                cpus: 1,
+                memory_peak: Some(Bytes::new(200 << 20)),
+                memory_source: MemorySource::Pss,
+                cpu: Some(cpu),
+                window: Some(ServiceWindow {
+                    wall,
+                    cpu,
+                    busiest: cpu / 4,
+                    busiest_peak_pct: 50.0,
+                }),
+            }
+        });
+        record.into_iter().collect()
+    }
+
     fn record(&mut self, spec: &TrialSpec) -> TrialRecord {
         let server = self.truth[&spec.configuration.id()];
         let start = self.anchor();
@@ -165,6 +193,7 @@ impl World {
                     stolen: spec.length / if is_disturbed { 5 } else { 100 },
                     others: spec.length / if is_disturbed { 5 } else { 100 },
                 }),
+                services: self.services(spec),
                 ..ServerRecord::default()
             }),
         }

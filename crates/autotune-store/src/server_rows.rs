@@ -8,6 +8,7 @@ use rusqlite::{Connection, Row};
 use crate::error::Fault;
 use crate::json::{peers_from_json, peers_to_json};
 use crate::rows::{Place, Table, duration_of, insert, ns};
+use crate::service_rows::{insert_services, load_services};
 
 const SERVER: Table = Table {
     name: "trial_server",
@@ -51,7 +52,8 @@ pub(crate) fn insert_server(
             ],
         ]
         .concat(),
-    )
+    )?;
+    insert_services(connection, place, &server.services)
 }
 
 /// Without its samples.
@@ -59,7 +61,11 @@ pub(crate) fn load_server(
     connection: &Connection,
     place: &Place<'_>,
 ) -> Result<Option<ServerRecord>, Fault> {
-    Ok(place.select(connection, &SERVER, server_of)?.pop())
+    let mut server = place.select(connection, &SERVER, server_of)?.pop();
+    if let Some(server) = &mut server {
+        server.services = load_services(connection, place)?;
+    }
+    Ok(server)
 }
 
 fn server_of(row: &Row<'_>) -> Result<ServerRecord, Fault> {
@@ -90,6 +96,7 @@ fn server_of(row: &Row<'_>) -> Result<ServerRecord, Fault> {
         peers: peers_from_json(&json("peers_json")?)?,
         isolation: row.get("isolation")?,
         host: host_of(row)?,
+        services: Vec::new(),
     })
 }
 
@@ -112,14 +119,14 @@ fn host_of(row: &Row<'_>) -> Result<Option<HostLoad>, Fault> {
     }))
 }
 
-fn source_to_text(source: MemorySource) -> &'static str {
+pub(crate) fn source_to_text(source: MemorySource) -> &'static str {
     match source {
         MemorySource::Pss => "pss",
         MemorySource::Rss => "rss",
     }
 }
 
-fn source_from_text(text: &str) -> Result<MemorySource, Fault> {
+pub(crate) fn source_from_text(text: &str) -> Result<MemorySource, Fault> {
     match text {
         "pss" => Ok(MemorySource::Pss),
         "rss" => Ok(MemorySource::Rss),

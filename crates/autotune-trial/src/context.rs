@@ -8,15 +8,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use autotune_model::{
-    Bytes, Confinement, ConnectionPolicy, CpuPlacement, DataTable, Endpoint, EndpointName, Label,
-    Login, ParamName, Profile, ServerVariant, VariantName,
+    Bytes, Confinement, ConnectionPolicy, CpuPlacement, CpuSet, DataTable, Endpoint, EndpointName,
+    Label, Login, ParamName, Profile, ServerVariant, Service, ServiceName,
 };
+
+use crate::error::Part;
 
 /// What all trials of a study have in common.
 #[derive(Clone, Debug)]
 pub struct TrialContext {
     /// The servers, each with its profile.
     pub variants: Vec<(ServerVariant, Profile)>,
+    /// What runs beside the servers, in the order in which it is started.
+    pub services: Vec<Service>,
+    /// The CPUs of a service that names none.
+    pub service_cpus: ServiceCpus,
     /// Parameters that the grid file names. They are always given to the server
     /// and checked: left out where they have the server's default, they would be
     /// the app's own to set.
@@ -57,34 +63,56 @@ impl TrialContext {
     }
 }
 
+/// The CPUs of services that name none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceCpus {
+    /// Which; `None` where nothing is pinned.
+    pub set: Option<CpuSet>,
+    /// The most that any service gets, whatever it names: the quota of this
+    /// program, or all that it may use.
+    pub most: usize,
+}
+
 /// What happens while trials are prepared and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TrialEvent {
     /// A setup step begins.
     SetupStep {
-        /// For which server.
-        variant: VariantName,
+        /// For what.
+        part: Part,
         /// The command, for people.
         step: String,
     },
     /// All setup steps are done.
     SetupDone {
-        /// For which server.
-        variant: VariantName,
+        /// For what.
+        part: Part,
         /// How long they took.
         took: Duration,
     },
     /// What the setup steps build is there from an earlier time.
     SetupReused {
-        /// For which server.
-        variant: VariantName,
+        /// For what.
+        part: Part,
         /// Where.
         cache: PathBuf,
     },
     /// Another program runs the same setup steps; it is waited for.
     SetupAwaited {
-        /// For which server.
-        variant: VariantName,
+        /// For what.
+        part: Part,
+    },
+    /// A service is started.
+    ServiceStarting {
+        /// Which.
+        service: ServiceName,
+    },
+    /// A service can be used.
+    ServiceReady {
+        /// Which.
+        service: ServiceName,
+        /// From launch to that.
+        took: Duration,
     },
     /// A server is started to be checked.
     Starting {
@@ -125,6 +153,23 @@ pub struct Verified {
     pub outside: Vec<Outside>,
     /// What a trial takes besides its load: launch, questions, rest, stop.
     pub overhead: Duration,
+    /// The services, in the order of the grid file.
+    pub services: Vec<ServiceUp>,
+}
+
+/// A service that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceUp {
+    /// Which.
+    pub name: ServiceName,
+    /// Where it is to listen.
+    pub address: SocketAddr,
+    /// Whom it runs as, where that is another user.
+    pub user: Option<String>,
+    /// How many CPUs it may use.
+    pub cpus: u32,
+    /// From launch to the moment when it could be used.
+    pub ready: Duration,
 }
 
 /// A good answer.

@@ -1,21 +1,49 @@
 //! Why trials cannot go on. How a trial ended is data, not an error.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 
 use autotune_load::LoadError;
-use autotune_model::{ErrorCode, VariantName};
-use autotune_process::{ProcessError, UnknownSignal};
+use autotune_model::{ErrorCode, ServiceName, VariantName};
+use autotune_process::{ProcessError, UnknownSignal, UnknownUser};
 use autotune_server::{CheckFailure, HttpError, RenderError};
+
+/// A part of what is described in the grid file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// `[server.X]`.
+    Server(VariantName),
+    /// `[service.X]`.
+    Service(ServiceName),
+}
+
+impl Part {
+    /// What it is, with its name.
+    pub(crate) fn noun(&self) -> String {
+        match self {
+            Self::Server(name) => format!("server `{name}`"),
+            Self::Service(name) => format!("service `{name}`"),
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Server(name) => name.fmt(f),
+            Self::Service(name) => write!(f, "service.{name}"),
+        }
+    }
+}
 
 /// The trials cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum TrialError {
     /// A setup step failed.
-    #[error("setup step `{step}` of `{variant}` ended with {end}{}", tail(log))]
+    #[error("setup step `{step}` of `{part}` ended with {end}{}", tail(log))]
     Setup {
-        /// Of which server.
-        variant: VariantName,
+        /// Of what.
+        part: Part,
         /// The command.
         step: String,
         /// How it ended.
@@ -41,19 +69,19 @@ pub enum TrialError {
         log: Vec<String>,
     },
     /// A command line or environment cannot be made.
-    #[error("server `{variant}` cannot be launched as described")]
+    #[error("{} cannot be launched as described", part.noun())]
     Render {
-        /// Which server.
-        variant: VariantName,
+        /// Which server or service.
+        part: Part,
         /// What is wrong.
         #[source]
         source: RenderError,
     },
     /// The stop signal does not exist.
-    #[error("server `{variant}` cannot be stopped as described")]
+    #[error("{} cannot be stopped as described", part.noun())]
     StopSignal {
-        /// Which server.
-        variant: VariantName,
+        /// Which server or service.
+        part: Part,
         /// What is wrong.
         #[source]
         source: UnknownSignal,
@@ -93,12 +121,13 @@ pub enum TrialError {
     },
     /// The app connects to an address that it may not reach.
     #[error(
-        "server `{variant}` connects beyond this machine: {process} to {address} ({protocol}), \
-         which `may_reach` does not name"
+        "{} connects beyond this machine: {process} to {address} ({protocol}), \
+         which `may_reach` does not name",
+        part.noun()
     )]
     OutsideConnection {
-        /// Which server.
-        variant: VariantName,
+        /// Which server or service.
+        part: Part,
         /// The other side.
         address: std::net::SocketAddr,
         /// `tcp` or `udp`.
@@ -107,12 +136,41 @@ pub enum TrialError {
         process: String,
     },
     /// An entry of `may_reach` that is no address.
-    #[error("`{entry}` in `may_reach` of `{variant}` is no address, host or network")]
+    #[error("`{entry}` in `may_reach` of `{part}` is no address, host or network")]
     MayReach {
-        /// Which server.
-        variant: VariantName,
+        /// Which server or service.
+        part: Part,
         /// The entry.
         entry: String,
+    },
+    /// A service does not get ready, or ended while it was needed.
+    #[error("service `{service}` {what}{}", tail(log))]
+    Service {
+        /// Which.
+        service: ServiceName,
+        /// What happened.
+        what: String,
+        /// The end of its log.
+        log: Vec<String>,
+    },
+    /// A service cannot be run as the user that the grid file names.
+    #[error("service `{service}` cannot be run as its `user`")]
+    ServiceUser {
+        /// Which.
+        service: ServiceName,
+        /// Why.
+        #[source]
+        source: UnknownUser,
+    },
+    /// The user of a service cannot get at a folder that it needs.
+    #[error("service `{service}` runs as `{user}`, who may not enter {}", folder.display())]
+    Unreachable {
+        /// Which.
+        service: ServiceName,
+        /// Whom it runs as.
+        user: String,
+        /// The first folder that is closed to him.
+        folder: PathBuf,
     },
     /// No port is free.
     #[error("no free port was found outside the range of outgoing connections")]
@@ -164,7 +222,9 @@ impl TrialError {
             Self::ServerStart { .. } => ErrorCode::ServerStart,
             Self::EndpointCheck { .. } => ErrorCode::EndpointCheck,
             Self::OutsideConnection { .. } => ErrorCode::OutsideConnection,
-            Self::File { .. } => ErrorCode::GridPath,
+            Self::Service { .. } => ErrorCode::Service,
+            Self::ServiceUser { .. } => ErrorCode::GridValue,
+            Self::File { .. } | Self::Unreachable { .. } => ErrorCode::GridPath,
             Self::NoPort | Self::Process(_) => ErrorCode::Process,
             Self::UnknownVariant { .. }
             | Self::Load(_)

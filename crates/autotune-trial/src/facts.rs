@@ -97,6 +97,7 @@ impl Trials {
             dir: &prepared.variant.dir,
             log: &folder.log(),
             cpus: self.context.placement.server.as_ref(),
+            user: None,
         };
         match self.run_tool(&question, SETTINGS_LIMIT).await {
             Ok((_, output)) => {

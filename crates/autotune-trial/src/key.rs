@@ -24,7 +24,7 @@ const SKIPPED_ENDINGS: [&str; 9] = [
 ///
 /// # Errors
 /// When a named file cannot be read.
-pub(crate) fn cache_key(dir: &Path, steps: &[Vec<String>], python: &str) -> io::Result<String> {
+pub fn cache_key(dir: &Path, steps: &[Vec<String>], python: &str) -> io::Result<String> {
     let mut hash = Sha256::new();
     hash.update([FORMAT]);
     for step in steps {

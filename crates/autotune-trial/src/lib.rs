@@ -12,6 +12,8 @@ mod error;
 
 mod key;
 mod prepare;
+mod services;
+mod setup;
 
 mod folder;
 mod logs;
@@ -34,8 +36,9 @@ mod verify;
 #[cfg(feature = "rehearsal")]
 mod rehearsal;
 
-pub use context::{Answered, Outside, TrialContext, TrialEvent, Verified};
-pub use error::TrialError;
+pub use context::{Answered, Outside, ServiceCpus, ServiceUp, TrialContext, TrialEvent, Verified};
+pub use error::{Part, TrialError};
+pub use key::cache_key as files_key;
 pub use prepare::Trials;
 pub use record::{connections_wanted, most_files};
 #[cfg(feature = "rehearsal")]

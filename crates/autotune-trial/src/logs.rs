@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use autotune_model::TrialSpec;
+use autotune_model::{ServiceName, TrialSpec};
 use autotune_server::Redactor;
 
 /// A log that grows larger is begun anew.
@@ -57,9 +57,20 @@ pub(crate) fn tail(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// Where logs are kept: `logs` beside the run folders.
+pub(crate) fn folder(run_root: &Path) -> PathBuf {
+    run_root.parent().unwrap_or(run_root).join("logs")
+}
+
+/// Writes the log of a service that ended too early.
+pub(crate) fn keep_of_service(folder: &Path, service: &ServiceName, text: &str) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join(format!("service-{service}.log")), text)
+}
+
 /// Writes the log of a failed trial to `logs` beside the run folders.
 pub(crate) fn keep(run_root: &Path, spec: &TrialSpec, text: &str) -> io::Result<PathBuf> {
-    let folder = run_root.parent().unwrap_or(run_root).join("logs");
+    let folder = folder(run_root);
     fs::create_dir_all(&folder)?;
     let key = spec.key;
     let (stage, block, position) = (key.stage.as_str(), key.block, key.position);

@@ -62,6 +62,7 @@ impl Trials {
             log_limit: Bytes::new(LOG_LIMIT_BYTES),
             cpus: self.context.placement.server.clone(),
             confinement: self.context.confinement.clone(),
+            user: None,
             marker: self.marker.clone(),
             sample_every: Some(SAMPLE_EVERY),
             origin_monotonic_ns: origin_ns,

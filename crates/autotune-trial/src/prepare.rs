@@ -2,32 +2,27 @@
 //! the [`Trials`] that check and run configurations.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use autotune_model::{Bytes, ConfigId, Confinement, CpuSet, Profile, ServerVariant, VariantName};
-use autotune_process::{Finished, Launch, Marker, ProcessError, StopSignal, clock, run_to_end};
+use autotune_process::{
+    Finished, Launch, Marker, ProcessError, RunAs, StopSignal, clock, run_to_end,
+};
 use autotune_server::{
-    Behaviour, Command, Http, Place, Redactor, RenderError, Rendering, Version, behaviour,
-    render_setup,
+    Behaviour, Command, Http, Place, RenderError, Rendering, Version, behaviour, render_setup,
 };
 
 use crate::context::{TrialContext, TrialEvent};
-use crate::error::TrialError;
+use crate::error::{Part, TrialError};
 use crate::facts::Facts;
 use crate::folder::TrialFolder;
-use crate::key::cache_key;
 use crate::logs::{self, LOG_LIMIT_BYTES};
 use crate::reach::Reach;
-
-/// Packages can be large, and may have to be compiled.
-const SETUP_LIMIT: Duration = Duration::from_secs(3600);
-const QUESTION_LIMIT: Duration = Duration::from_secs(30);
-const LOCK_PAUSE: Duration = Duration::from_millis(200);
-/// Written last: a folder without it is half built.
-const COMPLETE: &str = ".autotune-complete";
+use crate::services::Services;
+use crate::setup::{Building, QUESTION_LIMIT};
 
 /// Checks and runs configurations of the prepared servers.
 #[derive(Debug)]
@@ -36,6 +31,8 @@ pub struct Trials {
     pub(crate) variants: BTreeMap<VariantName, Prepared>,
     /// What was found out of a configuration, once.
     pub(crate) facts: BTreeMap<ConfigId, Facts>,
+    /// What runs beside the servers, until [`Trials::end`].
+    pub(crate) services: Services,
     pub(crate) http: Http,
     pub(crate) marker: Marker,
 }
@@ -56,19 +53,28 @@ pub(crate) struct Prepared {
 }
 
 impl Trials {
-    /// Runs the setup steps of all servers, unless what they build is there,
-    /// and asks for versions. Dropping the future ends the step that runs.
+    /// Runs the setup steps of all servers and services, unless what they build is
+    /// there, starts the services and asks for versions. Dropping the future ends
+    /// what runs.
     ///
     /// # Errors
-    /// When a setup step fails, or a server is not described well enough.
+    /// When a setup step fails, a service does not get ready, or one of them is not
+    /// described well enough.
     pub async fn prepare(
         context: TrialContext,
         on_event: &mut dyn FnMut(TrialEvent),
     ) -> Result<Self, TrialError> {
         remove_leftovers(&context.run_root)?;
         let mut trials = Self::new(context)?;
+        let mut all = Vec::new();
         for (variant, profile) in trials.context.variants.clone() {
-            let prepared = trials.prepare_one(variant, profile, on_event).await?;
+            all.push(trials.prepare_one(variant, profile, on_event).await?);
+        }
+        // The environment of a server may name a service; that a setup step fails
+        // needs no service to be found out.
+        trials.start_services(on_event).await?;
+        for mut prepared in all {
+            trials.ask_versions(&mut prepared).await?;
             trials
                 .variants
                 .insert(prepared.variant.name.clone(), prepared);
@@ -80,10 +86,20 @@ impl Trials {
         Ok(Self {
             variants: BTreeMap::new(),
             facts: BTreeMap::new(),
+            services: Services::default(),
             http: Http::new()?,
             marker: Marker::for_this_process()?,
             context,
         })
+    }
+
+    /// Ends the services, the last one first. Without this they are killed when the
+    /// trials are dropped.
+    ///
+    /// # Errors
+    /// When one of them cannot be ended.
+    pub async fn end(mut self) -> Result<(), TrialError> {
+        self.services.end().await
     }
 
     pub(crate) fn prepared(&self, name: &VariantName) -> Result<&Prepared, TrialError> {
@@ -101,9 +117,27 @@ impl Trials {
     ) -> Result<Prepared, TrialError> {
         let mut prepared = self.describe(variant, profile)?;
         prepared.reach.resolve().await;
-        prepared.cache = self.set_up(&prepared.variant, on_event).await?;
-        self.ask_versions(&mut prepared).await?;
+        let variant = &prepared.variant;
+        let part = Part::Server(variant.name.clone());
+        let building = self.building(&part, variant);
+        let render = |cache: &Path| render_setup(variant, cache, &self.context.environment);
+        prepared.cache = self.set_up(building, &render, on_event).await?;
         Ok(prepared)
+    }
+
+    /// What the setup steps of a server build.
+    pub(crate) fn building<'a>(
+        &'a self,
+        part: &'a Part,
+        variant: &'a ServerVariant,
+    ) -> Building<'a> {
+        Building {
+            part,
+            dir: &variant.dir,
+            steps: &variant.setup,
+            root: &self.context.cache_root,
+            user: None,
+        }
     }
 
     /// A server before its setup steps: it has no folder and no version yet.
@@ -112,9 +146,9 @@ impl Trials {
         variant: ServerVariant,
         profile: Profile,
     ) -> Result<Prepared, TrialError> {
-        let name = variant.name.clone();
+        let part = Part::Server(variant.name.clone());
         let mut behaviour = behaviour(&profile.name).ok_or_else(|| TrialError::Render {
-            variant: name.clone(),
+            part: part.clone(),
             source: RenderError::UnknownProfile {
                 profile: profile.name.clone(),
             },
@@ -122,11 +156,11 @@ impl Trials {
         behaviour.always_give(&profile, &self.context.named);
         let signal = variant.stop.as_ref().unwrap_or(&behaviour.stop);
         let stop = signal.parse().map_err(|source| TrialError::StopSignal {
-            variant: name.clone(),
+            part: part.clone(),
             source,
         })?;
         let reach = Reach::parse(&variant.may_reach).map_err(|entry| TrialError::MayReach {
-            variant: name,
+            part: part.clone(),
             entry,
         })?;
         Ok(Prepared {
@@ -139,130 +173,6 @@ impl Trials {
             versions: BTreeMap::new(),
             version: None,
         })
-    }
-
-    /// Makes sure that what the setup steps build is there; gives its folder.
-    async fn set_up(
-        &self,
-        variant: &ServerVariant,
-        on_event: &mut dyn FnMut(TrialEvent),
-    ) -> Result<PathBuf, TrialError> {
-        let root = &self.context.cache_root;
-        fs::create_dir_all(root).map_err(TrialError::file("make folder", root))?;
-        let python = match variant.setup.is_empty() {
-            true => String::new(),
-            false => self.ask_python().await?,
-        };
-        let key = cache_key(&variant.dir, &variant.setup, &python).map_err(TrialError::file(
-            "read the files that `setup` names in",
-            &variant.dir,
-        ))?;
-        let cache = root.join(&key);
-        let lock_path = root.join(format!("{key}.lock"));
-        let lock = lock(&lock_path, || {
-            on_event(TrialEvent::SetupAwaited {
-                variant: variant.name.clone(),
-            });
-        });
-        let _lock: File = lock.await?;
-        if cache.join(COMPLETE).exists() {
-            if !variant.setup.is_empty() {
-                let variant = variant.name.clone();
-                on_event(TrialEvent::SetupReused {
-                    variant,
-                    cache: cache.clone(),
-                });
-            }
-            return Ok(cache);
-        }
-        if cache.exists() {
-            fs::remove_dir_all(&cache).map_err(TrialError::file("remove folder", &cache))?;
-        }
-        fs::create_dir_all(&cache).map_err(TrialError::file("make folder", &cache))?;
-        self.run_steps(variant, &cache, on_event).await?;
-        let complete = cache.join(COMPLETE);
-        fs::write(&complete, "").map_err(TrialError::file("write", complete))?;
-        Ok(cache)
-    }
-
-    async fn run_steps(
-        &self,
-        variant: &ServerVariant,
-        cache: &Path,
-        on_event: &mut dyn FnMut(TrialEvent),
-    ) -> Result<(), TrialError> {
-        let began = Instant::now();
-        let log = cache.with_extension("log");
-        let steps = self.steps(variant, cache)?;
-        for command in &steps {
-            let step = command.argv.join(" ");
-            on_event(TrialEvent::SetupStep {
-                variant: variant.name.clone(),
-                step: step.clone(),
-            });
-            let question = Question::of_step(variant, command, &log);
-            let end = match self.run_tool(&question, SETUP_LIMIT).await {
-                Ok((finished, _)) if finished.is_success() => continue,
-                Ok((finished, output)) => (end(&finished), logs::tail(&output)),
-                Err(TrialError::Process(ProcessError::Launch { source, .. })) => {
-                    (source.to_string(), Vec::new())
-                }
-                Err(error) => return Err(error),
-            };
-            let (end, log) = end;
-            return Err(TrialError::Setup {
-                variant: variant.name.clone(),
-                step,
-                end,
-                log,
-            });
-        }
-        if !steps.is_empty() {
-            let variant = variant.name.clone();
-            on_event(TrialEvent::SetupDone {
-                variant,
-                took: began.elapsed(),
-            });
-        }
-        Ok(())
-    }
-
-    pub(crate) fn steps(
-        &self,
-        variant: &ServerVariant,
-        cache: &Path,
-    ) -> Result<Vec<Command>, TrialError> {
-        render_setup(variant, cache, &self.context.environment).map_err(|source| {
-            TrialError::Render {
-                variant: variant.name.clone(),
-                source,
-            }
-        })
-    }
-
-    /// What `python3 --version` says; a text of its own where there is none.
-    async fn ask_python(&self) -> Result<String, TrialError> {
-        let folder = TrialFolder::make(&self.context.run_root, None)?;
-        let log = &folder.log();
-        let env = self.context.environment.iter();
-        let command = Command {
-            argv: vec!["python3".to_owned(), "--version".to_owned()],
-            env: env
-                .map(|(name, value)| (name.clone(), autotune_model::Secret::new(value.clone())))
-                .collect(),
-            redactor: Redactor::default(),
-        };
-        let question = Question {
-            command: &command,
-            dir: Path::new("/"),
-            log,
-            cpus: None,
-        };
-        match self.run_tool(&question, QUESTION_LIMIT).await {
-            Ok((_, output)) => Ok(output.trim().to_owned()),
-            Err(TrialError::Process(ProcessError::Launch { .. })) => Ok("no python3".to_owned()),
-            Err(error) => Err(error),
-        }
     }
 
     /// Asks the server's program and its Python. A program that cannot be run
@@ -296,6 +206,7 @@ impl Trials {
                 dir,
                 log: &log,
                 cpus: None,
+                user: None,
             };
             match self.run_tool(&question, QUESTION_LIMIT).await {
                 Ok((_, output)) => {
@@ -328,6 +239,7 @@ impl Trials {
             run: folder.run(),
             address,
             cores: self.context.placement.cores,
+            services: self.services.places(),
         }
     }
 
@@ -355,6 +267,7 @@ impl Trials {
             log_limit: Bytes::new(LOG_LIMIT_BYTES),
             cpus: question.cpus.cloned(),
             confinement: Confinement::default(),
+            user: question.user.cloned(),
             marker: self.marker.clone(),
             sample_every: None,
             origin_monotonic_ns: clock::monotonic_ns(),
@@ -380,18 +293,8 @@ pub(crate) struct Question<'a> {
     pub(crate) dir: &'a Path,
     pub(crate) log: &'a Path,
     pub(crate) cpus: Option<&'a CpuSet>,
-}
-
-impl<'a> Question<'a> {
-    /// A setup step, as it is run.
-    pub(crate) fn of_step(variant: &'a ServerVariant, command: &'a Command, log: &'a Path) -> Self {
-        Self {
-            command,
-            dir: &variant.dir,
-            log,
-            cpus: None,
-        }
-    }
+    /// Whom it runs as, where that is another user.
+    pub(crate) user: Option<&'a RunAs>,
 }
 
 impl Prepared {
@@ -402,12 +305,13 @@ impl Prepared {
             dir: &self.variant.dir,
             log,
             cpus: None,
+            user: None,
         }
     }
 
     pub(crate) fn render_error(&self, source: RenderError) -> TrialError {
         TrialError::Render {
-            variant: self.variant.name.clone(),
+            part: Part::Server(self.variant.name.clone()),
             source,
         }
     }
@@ -424,7 +328,7 @@ pub(crate) fn end(finished: &Finished) -> String {
 }
 
 /// Run folders of a program that was killed. Its processes were ended before.
-fn remove_leftovers(run_root: &Path) -> Result<(), TrialError> {
+pub(crate) fn remove_leftovers(run_root: &Path) -> Result<(), TrialError> {
     let entries = match fs::read_dir(run_root) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -432,32 +336,14 @@ fn remove_leftovers(run_root: &Path) -> Result<(), TrialError> {
     };
     for entry in entries {
         let entry = entry.map_err(TrialError::file("read folder", run_root))?;
-        if entry.file_name().to_string_lossy().starts_with("trial-") {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("trial-") || name.starts_with("service-") {
             let path = entry.path();
             fs::remove_dir_all(&path).map_err(TrialError::file("remove folder", path))?;
         }
     }
     Ok(())
-}
-
-/// Takes the lock, waiting for another program that holds it. It is held as
-/// long as the file is open.
-async fn lock(path: &Path, mut on_wait: impl FnMut()) -> Result<File, TrialError> {
-    let file = File::create(path).map_err(TrialError::file("open lock", path))?;
-    let mut waiting = false;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => {
-                if !waiting {
-                    on_wait();
-                    waiting = true;
-                }
-                tokio::time::sleep(LOCK_PAUSE).await;
-            }
-            Err(TryLockError::Error(error)) => return Err(TrialError::file("lock", path)(error)),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -474,20 +360,5 @@ mod tests {
         remove_leftovers(&run_root).unwrap();
         assert!(!run_root.join("trial-abc").exists());
         assert!(run_root.join("mine").exists());
-    }
-
-    #[tokio::test]
-    async fn a_lock_is_waited_for() {
-        let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("lock");
-        let mut held = Some(lock(&path, || ()).await.unwrap());
-        // The wait itself lets the lock go, so nothing depends on time.
-        let mut waited = 0;
-        let second = lock(&path, || {
-            waited += 1;
-            drop(held.take());
-        });
-        drop(second.await.unwrap());
-        assert_eq!(waited, 1);
     }
 }

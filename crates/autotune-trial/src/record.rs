@@ -140,6 +140,11 @@ fn server(
         peers: closed.peers.iter().cloned().collect(),
         isolation: closed.isolation.clone(),
         host: seen.loaded.as_ref().and_then(|loaded| loaded.host),
+        services: seen
+            .loaded
+            .as_ref()
+            .map(|loaded| loaded.services.clone())
+            .unwrap_or_default(),
     })
 }
 

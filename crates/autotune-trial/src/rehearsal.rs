@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use autotune_load::LoadPlan;
 use autotune_model::{LoginSession, Peer, TrialSpec};
 use autotune_process::{Launch, StopSignal, clock};
-use autotune_server::{Command, Question, Redactor};
+use autotune_server::{Question, Redactor, render_setup};
 
 use crate::context::TrialContext;
-use crate::error::TrialError;
+use crate::error::{Part, TrialError};
 use crate::facts::Facts;
 use crate::hooks::Hooks;
 use crate::key::cache_key;
 use crate::orders::Orders;
-use crate::prepare::{self, Prepared, Trials};
+use crate::prepare::{Prepared, Trials};
 use crate::session::readiness;
 
 /// What a trial would do.
@@ -95,12 +95,13 @@ pub async fn rehearse(
 }
 
 fn setup(trials: &Trials, prepared: &Prepared) -> Result<Vec<Launch>, TrialError> {
-    let log = prepared.cache.with_extension("log");
-    let steps = trials.steps(&prepared.variant, &prepared.cache)?;
-    let launch = |command: &Command| {
-        let question = prepare::Question::of_step(&prepared.variant, command, &log);
-        trials.tool(&question)
-    };
+    let (variant, cache) = (&prepared.variant, &prepared.cache);
+    let part = Part::Server(variant.name.clone());
+    let building = trials.building(&part, variant);
+    let render = |cache: &Path| render_setup(variant, cache, &trials.context.environment);
+    let log = cache.with_extension("log");
+    let steps = building.steps(cache, &render)?;
+    let launch = |command| trials.tool(&building.question(command, &log));
     Ok(steps.iter().map(launch).collect())
 }
 

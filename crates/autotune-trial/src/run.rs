@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use autotune_load::LoadPlan;
 use autotune_model::{
-    Anchor, Configuration, HostLoad, LoadRecord, LoginSession, Outcome, ParamName, Span,
-    TrialRecord, TrialSpec,
+    Anchor, Configuration, HostLoad, LoadRecord, LoginSession, Outcome, ParamName, ServiceRecord,
+    Span, TrialRecord, TrialSpec,
 };
 use autotune_process::{HostWatch, clock};
 use autotune_server::{EventKind, LoginPlan, Mismatch, events};
@@ -37,6 +37,8 @@ pub(crate) struct Loaded {
     pub(crate) to_ns: u64,
     /// What the machine did beside it, where that can be read.
     pub(crate) host: Option<HostLoad>,
+    /// What the services did meanwhile.
+    pub(crate) services: Vec<ServiceRecord>,
 }
 
 /// What became of a trial while its server ran.
@@ -67,6 +69,7 @@ impl Trials {
         if stop.load(Ordering::Relaxed) {
             return Ok(not_begun(spec, start));
         }
+        self.services.check().await?;
         // Finding out the facts is work of this trial, too.
         let facts = tokio::select! {
             facts = self.facts(configuration) => facts?,
@@ -79,13 +82,19 @@ impl Trials {
         let opened = match opened.await {
             // In the midst of `before_trial`.
             Err(TrialError::Interrupted) => return Ok(not_begun(spec, start)),
-            opened => opened?,
+            Err(error) => {
+                // A command fails whose database is gone.
+                self.services.check().await?;
+                return Err(error);
+            }
+            Ok(opened) => opened,
         };
         let closed = match opened {
             Ok(mut session) => {
                 course = self.course(&mut session, (spec, &facts), stop).await;
                 let grace = self.grace(configuration, &facts);
                 let closed = session.close(grace, stop).await;
+                self.services.check().await?;
                 match (closed, course.error.take()) {
                     // The first fault tells more than what came of it.
                     (_, Some(error)) => return Err(error),
@@ -163,6 +172,7 @@ impl Trials {
             Err(cause) => return self.cut_under_load(course, spec, cause),
         };
         session.load_begins();
+        self.services.load_begins().await;
         let watch = HostWatch::begin().ok();
         let to = (session.address, &session.sessions[..]);
         let plan = self.plan(spec, to, session.origin_ns);
@@ -177,6 +187,7 @@ impl Trials {
             }
         };
         let host = watch.and_then(|watch| watch.end().ok());
+        let services = self.services.load_ends().await;
         let last = match &cause {
             None => session.sample(stop).await,
             Some(_) => Ok(session.samples.last().cloned().unwrap_or_default()),
@@ -184,11 +195,15 @@ impl Trials {
         match joined {
             Ok(Ok(record)) => {
                 let to_ns = last.as_ref().map_or(u64::MAX, |sample| sample.at_ns);
+                let services = self
+                    .services
+                    .records(&services, (spec, &record), session.origin_ns);
                 course.loaded = Some(Loaded {
                     record,
                     from_ns,
                     to_ns,
                     host,
+                    services,
                 });
             }
             Ok(Err(error)) => course.error = Some(error.into()),
@@ -346,7 +361,7 @@ impl Trials {
             Break::Lost(error) => Some(Cut::Lost {
                 reason: chain(&error),
             }),
-            cause @ Break::Outside(_) => {
+            cause @ (Break::Outside(_) | Break::Service(_)) => {
                 let fault = self.fault(configuration, StartFault::Break(cause), Vec::new());
                 course.error = Some(fault);
                 None

@@ -23,6 +23,7 @@ use crate::logs;
 use crate::orders::Orders;
 use crate::port::is_free;
 use crate::prepare::{Prepared, Trials};
+use crate::services::Ended;
 use crate::tree::{WorkerRule, cpu};
 use crate::workers::{look, worker_rule};
 
@@ -87,6 +88,8 @@ pub(crate) enum Break {
     Lost(ProcessError),
     /// The app connects to where it may not.
     Outside(Peer),
+    /// A service that the app needs ended, or may not be what it is.
+    Service(Ended),
 }
 
 /// Why a server did not become ready.
@@ -279,6 +282,7 @@ impl<'a> Session<'a> {
                     ProcessEvent::Sampled { sample, peers } => self.note(sample, peers).await?,
                     ProcessEvent::Exited(status) => return Err(Break::Exited(status)),
                 },
+                ended = self.trials.services.ended() => return Err(Break::Service(ended)),
                 _ = look.tick() => {
                     if stop.load(Ordering::Relaxed) {
                         return Err(Break::Stopped);

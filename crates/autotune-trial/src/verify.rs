@@ -10,7 +10,7 @@ use autotune_process::clock;
 use tokio::time::Instant;
 
 use crate::context::{Answered, Outside, TrialEvent, Verified};
-use crate::error::TrialError;
+use crate::error::{Part, TrialError};
 use crate::logs;
 use crate::prepare::{Prepared, Trials};
 use crate::reach::is_beyond;
@@ -92,8 +92,11 @@ impl Trials {
         }
         let launched = Instant::now();
         let origin = clock::monotonic_ns();
-        let opened = Session::open(self, configuration, (origin, stop)).await?;
-        let mut session = match opened {
+        let opened = Session::open(self, configuration, (origin, stop)).await;
+        if opened.is_err() {
+            self.services.check().await?;
+        }
+        let mut session = match opened? {
             Ok(session) => session,
             Err(fault) => {
                 return Err(self.fault(configuration, StartFault::Launch(fault), Vec::new()));
@@ -112,14 +115,13 @@ impl Trials {
         let started = started.map_err(|fault| self.fault(configuration, fault, Vec::new()));
         let so_far = session.log();
         let grace = self.grace(configuration, &facts);
-        let grace = match started {
-            Ok(_) => grace,
-            Err(_) => grace.min(SHORT_GRACE),
-        };
+        let grace = started.as_ref().map_or(grace.min(SHORT_GRACE), |_| grace);
         let closed = session.close(grace, stop).await;
         if let Ok(closed) = &closed {
             *until += closed.hooks_took;
         }
+        // What an app does whose database is gone is no finding about the app.
+        self.services.check().await?;
         let (started, closed) = match (started, closed) {
             (Err(error), Err(_)) => return Err(error),
             (started, closed) => (started, closed?),
@@ -144,6 +146,7 @@ impl Trials {
             overhead: took.saturating_sub(asked_again(&started.answers)),
             answers: last_of_each(started.answers, self.context.endpoints.len()),
             outside: outside(prepared, &closed.peers),
+            services: self.services.up(),
         })
     }
 
@@ -174,8 +177,9 @@ impl Trials {
             },
             StartFault::Break(Break::Stopped) => TrialError::Interrupted,
             StartFault::Break(Break::Lost(error)) => error.into(),
+            StartFault::Break(Break::Service(ended)) => self.services.fault(ended),
             StartFault::Break(Break::Outside(peer)) => TrialError::OutsideConnection {
-                variant: configuration.variant().clone(),
+                part: Part::Server(configuration.variant().clone()),
                 address: peer.address,
                 protocol: peer.protocol,
                 process: describe(peer.pid),

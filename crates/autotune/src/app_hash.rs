@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use autotune_model::{
     Asked, Configuration, DataTable, EnvValue, Expect, Extractor, HostLimits, LoadShape, Login,
-    Objective, Part, ServerVariant, Share, Text,
+    Objective, Part, ServerVariant, Service, ServiceReady, ServiceUser, Share, Text,
 };
 use sha2::{Digest, Sha256};
 
@@ -76,6 +76,9 @@ pub(crate) fn identity(grid: &Grid, results: &Path) -> Result<String, Failure> {
         if let Some(fixture) = &variant.fixture {
             feed_tree(&mut feed, fixture)?;
         }
+    }
+    for service in &grid.file.services {
+        feed_service(&mut feed, service)?;
     }
     feed_objective(&mut feed, &grid.file.objective);
     for configuration in grid.configurations() {
@@ -149,6 +152,33 @@ fn feed_variant(feed: &mut Feed, variant: &ServerVariant) {
             feed.texts(words.iter().map(String::as_str));
         }
     }
+}
+
+/// What a service is, with the files that its commands name. Where it may connect
+/// to is left out, as of servers.
+fn feed_service(feed: &mut Feed, service: &Service) -> Result<(), Failure> {
+    feed.texts(["service", service.name.as_str(), &service.stop]);
+    feed.texts(service.start.iter().map(String::as_str));
+    match &service.ready {
+        ServiceReady::Port => feed.text("port"),
+        ServiceReady::Path(path) => feed.texts(["path", path]),
+        ServiceReady::Command(words) => feed.texts(words.iter().map(String::as_str)),
+    }
+    match &service.user {
+        ServiceUser::Own => feed.text("own user"),
+        ServiceUser::Always(name) => feed.texts(["user", name]),
+        ServiceUser::WhenRoot(name) => feed.texts(["user when root", name]),
+    }
+    feed.texts(service.cpus.as_ref().map(ToString::to_string).as_deref());
+    for (name, value) in &service.env {
+        feed_value(feed, name, value);
+    }
+    let commands = service.setup.iter().chain([&service.start]).cloned();
+    let commands: Vec<Vec<String>> = commands.collect();
+    let files = autotune_trial::files_key(&service.dir, &commands, "");
+    let files = files.map_err(|error| unreadable(&service.dir, error))?;
+    feed.texts(["files", &files]);
+    Ok(())
 }
 
 fn feed_value(feed: &mut Feed, name: &str, value: &EnvValue) {
@@ -460,5 +490,38 @@ time = "1h"
         assert_ne!(other, same, "the fixture was changed");
         std::fs::write(folder.join("people.csv"), "user\nbob\n").unwrap();
         assert_ne!(of("", ""), other, "the data was changed");
+    }
+
+    #[test]
+    fn what_changes_a_service_changes_the_identity() {
+        let folder = tempfile::tempdir().unwrap();
+        let (folder, results) = (folder.path(), folder.path().join("results"));
+        for name in ["app", "data", "db"] {
+            std::fs::create_dir(folder.join(name)).unwrap();
+        }
+        std::fs::write(folder.join("people.csv"), "user\nann\n").unwrap();
+        std::fs::write(folder.join("seed.sql"), "1").unwrap();
+        let service = "[service.db]\nstart = \"serve {{ port }}\"\nsetup = [\"load seed.sql\"]\n";
+        let of = |more: &str| {
+            let text = format!("{service}{more}\n[server.demo]");
+            identity(&grid(folder, "[server.demo]", &text), &results).unwrap()
+        };
+        let same = of("");
+        assert_ne!(identity(&grid(folder, "", ""), &results).unwrap(), same);
+        for more in [
+            "ready = \"/health\"",
+            "ready = [\"ask\"]",
+            "stop = \"INT\"",
+            "user = { when_root = \"nobody\" }",
+            "cpus = [0]",
+            "env = { A = \"1\" }",
+            "[service.cache]\nstart = \"serve {{ port }}\"",
+        ] {
+            assert_ne!(of(more), same, "{more}");
+        }
+        assert_ne!(of("env = { A = \"1\" }"), of("env = { A = \"2\" }"));
+        assert_eq!(of("may_reach = [\"10.0.0.0/8\"]"), same);
+        std::fs::write(folder.join("seed.sql"), "2").unwrap();
+        assert_ne!(of(""), same, "a file that a step names was changed");
     }
 }

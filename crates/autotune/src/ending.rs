@@ -119,8 +119,10 @@ pub(crate) fn causes(first: &(dyn Error + 'static)) -> String {
 /// Logs come without secrets already; the words of a program that failed to run
 /// may repeat what it was given.
 fn redactor(grid: &Grid) -> Redactor {
-    let env = grid.file.variants.iter().flat_map(|variant| &variant.env);
-    let of_env: Vec<String> = env
+    let of_servers = grid.file.variants.iter().flat_map(|variant| &variant.env);
+    let of_services = grid.file.services.iter().flat_map(|service| &service.env);
+    let of_env: Vec<String> = of_servers
+        .chain(of_services)
         .filter_map(|(_, value)| match value {
             EnvValue::Text(_) | EnvValue::FromEnv { secret: false, .. } => None,
             EnvValue::FromEnv { name, secret: true } => std::env::var(name).ok(),

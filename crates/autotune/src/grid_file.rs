@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use autotune_grid::{GridFault, GridFile, HostRequest};
-use autotune_model::{Configuration, DataTable, ErrorCode, HostLimits, Profile, VariantName};
+use autotune_model::{
+    Configuration, CpuSet, DataTable, ErrorCode, HostLimits, Profile, ServiceUser, VariantName,
+};
+use autotune_process::RunAs;
 
 use crate::confine;
 use crate::data_file;
@@ -59,6 +62,7 @@ pub(crate) fn load(path: &Path) -> Result<Grid, Failure> {
         |host: &HostRequest| placement::place(host, &none).map_or(1, |placement| placement.cores);
     let mut grid = parse(path, &text, &folder_of(path).map_err(cannot)?, &cores)?;
     let mut faults = missing_paths(&grid.file);
+    faults.extend(service_faults(&grid.file));
     take_variables(&mut grid.file, &mut faults);
     confine::check_files(&grid.file, &mut faults);
     let before = faults.len();
@@ -141,16 +145,58 @@ fn missing_paths(file: &GridFile) -> Vec<GridFault> {
     faults
 }
 
+/// What services name and this machine does not have: folders, CPUs, users.
+fn service_faults(file: &GridFile) -> Vec<GridFault> {
+    let mut faults = Vec::new();
+    let allowed = placement::allowed().ok();
+    for (service, places) in file.services.iter().zip(&file.places.services) {
+        let or_name = |place: &Option<Range<usize>>| place.clone().unwrap_or(places.name.clone());
+        if !service.dir.is_dir() {
+            faults.push(missing("dir", &service.dir, &or_name(&places.dir)));
+        }
+        let mut wanted = service.cpus.iter().flat_map(CpuSet::as_slice);
+        if let Some(allowed) = &allowed
+            && let Some(cpu) = wanted.find(|cpu| !allowed.as_slice().contains(cpu))
+        {
+            faults.push(GridFault {
+                code: ErrorCode::GridValue,
+                span: or_name(&places.cpus),
+                message: format!("there is no CPU {cpu} for [service.{}]", service.name),
+                label: "not a CPU of this process".to_owned(),
+                hint: Some(format!("take CPUs out of {allowed}, or leave `cpus` out")),
+            });
+        }
+        let user = match &service.user {
+            ServiceUser::Own => None,
+            ServiceUser::WhenRoot(name) => nix::unistd::geteuid().is_root().then_some(name),
+            ServiceUser::Always(name) => Some(name),
+        };
+        if let Some(error) = user.and_then(|name| RunAs::find(name).err()) {
+            faults.push(GridFault {
+                code: ErrorCode::GridValue,
+                span: or_name(&places.user),
+                message: error.to_string(),
+                label: "nobody to run it as".to_owned(),
+                hint: Some(
+                    "{ when_root = \"NAME\" } names a user that is needed only where root runs \
+                     the sweep"
+                        .to_owned(),
+                ),
+            });
+        }
+    }
+    faults
+}
+
 /// Takes what endpoints and the login take from the environment. A fault for each
 /// variable that is named anywhere in the grid file and is not there.
 fn take_variables(file: &mut GridFile, faults: &mut Vec<GridFault>) {
     let variables = environment();
-    let of_servers = file
-        .places
-        .variants
-        .iter()
-        .flat_map(|places| &places.from_env);
-    for (name, span) in of_servers.chain(&file.places.requests_from_env) {
+    let places = &file.places;
+    let of_servers = places.variants.iter().flat_map(|places| &places.from_env);
+    let of_services = places.services.iter().flat_map(|places| &places.from_env);
+    let all = of_servers.chain(of_services);
+    for (name, span) in all.chain(&places.requests_from_env) {
         if !variables.contains_key(name) {
             faults.push(GridFault {
                 code: ErrorCode::GridMissing,

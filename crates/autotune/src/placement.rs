@@ -6,6 +6,7 @@
 
 use autotune_grid::HostRequest;
 use autotune_model::{CpuPlacement, CpuQuota, CpuSet, HostLimits};
+use autotune_trial::ServiceCpus;
 use nix::sched::{CpuSet as Mask, sched_getaffinity};
 use nix::unistd::Pid;
 
@@ -22,6 +23,31 @@ pub(crate) fn place(request: &HostRequest, limits: &HostLimits) -> Result<CpuPla
     let quotas = [quota_now(), limits.cpus.map(CpuQuota::cpus)];
     let quota = quotas.into_iter().flatten().reduce(f64::min);
     decide(request, &allowed()?, quota)
+}
+
+/// Which CPUs services get that name none: all but the generator's, which they
+/// would slow down. A machine that does not say pins nothing.
+pub(crate) fn of_services(placement: &CpuPlacement) -> ServiceCpus {
+    let Ok(allowed) = allowed() else {
+        return ServiceCpus {
+            set: None,
+            most: placement.cores,
+        };
+    };
+    left_to_services(placement, &allowed, quota_now())
+}
+
+fn left_to_services(placement: &CpuPlacement, allowed: &CpuSet, quota: Option<f64>) -> ServiceCpus {
+    let by_quota = quota.map_or(allowed.len(), |quota| (quota.floor() as usize).max(1));
+    let set = placement.generator.as_ref().map(|generator| {
+        let all = allowed.as_slice().iter().copied();
+        CpuSet::new(all.filter(|cpu| !generator.as_slice().contains(cpu)))
+    });
+    ServiceCpus {
+        // On a machine of one CPU there is no other.
+        set: set.filter(|set| !set.is_empty()),
+        most: by_quota.min(allowed.len()),
+    }
 }
 
 /// The CPU quota of this process at this moment, in CPUs.
@@ -194,6 +220,23 @@ mod tests {
         };
         let free = place(&none, &HostLimits::default()).unwrap();
         assert_eq!(place(&none, &limits).unwrap(), free);
+    }
+
+    #[test]
+    fn services_keep_off_the_generator() {
+        let placement = |generator: Option<CpuSet>| CpuPlacement {
+            server: None,
+            generator,
+            cores: 4,
+        };
+        let four = CpuSet::new(0..4);
+        let free = left_to_services(&placement(None), &four, None);
+        assert_eq!((free.set, free.most), (None, 4));
+        let pinned = placement(Some(CpuSet::new([3])));
+        let kept = left_to_services(&pinned, &four, Some(2.5));
+        assert_eq!((kept.set, kept.most), (Some(CpuSet::new([0, 1, 2])), 2));
+        let one = placement(Some(CpuSet::new([0])));
+        assert_eq!(left_to_services(&one, &CpuSet::new([0]), None).set, None);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::ending::causes;
 use crate::failure::Failure;
 use crate::grid_file::Grid;
 use crate::host;
+use crate::placement;
 use crate::terminal::say;
 
 /// For each request, from its due time: as long as gunicorn's own default for a
@@ -33,10 +34,11 @@ pub(crate) struct RealWorld {
 }
 
 impl RealWorld {
-    /// Builds what the servers need.
+    /// Builds what the servers need and starts the services. They run until
+    /// [`RealWorld::end`].
     ///
     /// # Errors
-    /// When a setup step fails, or the user stops it.
+    /// When a setup step fails, a service does not get ready, or the user stops it.
     pub(crate) async fn prepare(
         grid: &Grid,
         (placement, confinement): (&CpuPlacement, &Confinement),
@@ -51,6 +53,14 @@ impl RealWorld {
             () = stopped(&stop) => return Err(TrialError::Interrupted),
         };
         Ok(Self { trials, stop })
+    }
+
+    /// Ends what ran beside the servers.
+    ///
+    /// # Errors
+    /// When some of it cannot be ended.
+    pub(crate) async fn end(self) -> Result<(), TrialError> {
+        self.trials.end().await
     }
 
     /// Starts the server once and asks every endpoint; where the first
@@ -102,6 +112,8 @@ pub(crate) fn context(
     let profiles = grid.variants.iter().map(|(_, profile)| profile.clone());
     TrialContext {
         variants: variants.zip(profiles).collect(),
+        services: grid.file.services.clone(),
+        service_cpus: placement::of_services(placement),
         named: grid.file.space.named.clone(),
         endpoints: grid.file.endpoints.clone(),
         login: grid.file.login.clone(),
@@ -147,6 +159,9 @@ pub(crate) fn failed(fault: Fault) -> Failure {
         ),
         ErrorCode::Setup => failure.hint("run the step by hand in `dir`"),
         ErrorCode::Hook => failure.hint("run the command by hand in `dir`, with `env`"),
+        ErrorCode::Service => failure.hint(
+            "start it by hand in `dir`, as `user`, to see why; its whole log is in logs/ of the study",
+        ),
         ErrorCode::ServerStart => failure.hint("start the server by hand in `dir` to see why"),
         ErrorCode::Store => failure.hint("see that the disk of the results has room, then go on"),
         _ => failure,
@@ -178,24 +193,26 @@ pub(crate) fn environment() -> BTreeMap<String, String> {
 
 fn show(event: &TrialEvent) {
     match event {
-        TrialEvent::SetupStep { variant, step } => say(&format!("setup of {variant}: {step}")),
-        TrialEvent::SetupDone { variant, took } => {
+        TrialEvent::SetupStep { part, step } => say(&format!("setup of {part}: {step}")),
+        TrialEvent::SetupDone { part, took } => {
             say(&format!(
-                "setup of {variant} done in {}",
+                "setup of {part} done in {}",
                 crate::progress::short(*took)
             ));
         }
-        TrialEvent::SetupReused { variant, cache } => {
+        TrialEvent::SetupReused { part, cache } => {
+            say(&format!("setup of {part}: reused from {}", cache.display()));
+        }
+        TrialEvent::SetupAwaited { part } => {
             say(&format!(
-                "setup of {variant}: reused from {}",
-                cache.display()
+                "setup of {part}: another program is at it, waiting"
             ));
         }
-        TrialEvent::SetupAwaited { variant } => {
-            say(&format!(
-                "setup of {variant}: another program is at it, waiting"
-            ));
-        }
+        TrialEvent::ServiceStarting { service } => say(&format!("starting service {service}")),
+        TrialEvent::ServiceReady { service, took } => say(&format!(
+            "service {service} is ready, {} after launch",
+            crate::progress::short(*took)
+        )),
         TrialEvent::Starting { configuration } => say(&format!("checking {configuration}")),
         TrialEvent::Checked {
             configuration,

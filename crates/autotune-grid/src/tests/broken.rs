@@ -42,6 +42,7 @@ pub(super) fn edit<'c>(case: &Case<'c>) -> (String, &'c str) {
         "command" => COMMAND,
         "least" => LEAST,
         "login" => LOGIN,
+        "services" => SERVICES,
         _ => panic!("no such grid file: {case:#?}"),
     };
     let text = edited(whole, &case.from.join("\n"), &case.to.join("\n"));

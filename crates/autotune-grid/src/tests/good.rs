@@ -227,6 +227,11 @@ fn there_is_no_default_without_a_key() {
         "server.may_reach",
         "server.setup",
         "server.stop",
+        "service.dir",
+        "service.env.secret",
+        "service.may_reach",
+        "service.setup",
+        "service.stop",
     ];
     assert_eq!(found, expected);
 }

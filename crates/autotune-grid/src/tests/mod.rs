@@ -7,6 +7,7 @@ mod login;
 mod mutated;
 mod properties;
 mod schema;
+mod service;
 mod spelling;
 
 use std::path::Path;
@@ -142,6 +143,40 @@ path = "/"
 
 [load.closed]
 users = 10
+"#;
+
+/// An app with two services, and every key that a service can have.
+const SERVICES: &str = r#"name = "notes"
+[service.db]
+start = "postgres -D {{ run }}/data -p {{ port }}"
+ready = ["pg_isready", "-h", "{{ host }}", "-p", "{{ port }}"]
+stop = "INT"
+user = { when_root = "postgres" }
+cpus = [0]
+dir = "db"
+setup = ["initdb -D {{ cache }}/data"]
+env = { PGDATA = "{{ run }}/data", PGPASSWORD = { from_env = "DB_PASSWORD", secret = true } }
+may_reach = ["10.0.0.5:5432"]
+
+[service.pool]
+start = ["pooler", "--to", "{{ service.db.host }}:{{ service.db.port }}"]
+ready = "/health"
+env = { LISTEN = "{{ port }}" }
+
+[server.g]
+profile = "gunicorn"
+app = "app:app"
+before_trial = ["restore {{ service.db.run }}"]
+args = ["--log-file={{ service.pool.run }}/g.log"]
+env = { DATABASE_URL = "postgres://{{ service.db.host }}:{{ service.db.port }}/notes" }
+[grid]
+[[endpoint]]
+name = "home"
+path = "/"
+[load.closed]
+users = 1
+[host]
+generator_cpus = [1]
 "#;
 
 /// The least that a grid file can be.

@@ -23,7 +23,7 @@ pub(super) const EXAMPLES: [&str; 11] = [
     include_str!("../../../../grids/waitress.toml"),
 ];
 /// Half of the wrong ones are made of these.
-const WHOLE: [&str; 4] = [FULL, COMMAND, LOGIN, LEAST];
+const WHOLE: [&str; 5] = [FULL, COMMAND, LOGIN, SERVICES, LEAST];
 const GRIDS: u32 = 10_000;
 /// Any grid file is read in milliseconds; nobody waits so long on a busy machine.
 const HANGS_AFTER: Duration = Duration::from_secs(120);

@@ -29,7 +29,7 @@ pub(super) fn objections(text: &str) -> Vec<String> {
 
 #[test]
 fn good_grid_files_are_taken() {
-    let own = [FULL, COMMAND, LOGIN, LEAST];
+    let own = [FULL, COMMAND, LOGIN, SERVICES, LEAST];
     for text in own.into_iter().chain(super::mutated::EXAMPLES) {
         assert_eq!(objections(text), Vec::<String>::new(), "{text}");
     }
@@ -53,6 +53,9 @@ fn what_is_wrong_by_shape_is_refused() {
         "no parameter is called",
         "neither true nor false",
         "is not told where to listen",
+        "is not started by then",
+        "is nothing that a service has",
+        "no service runs when",
         "does not set",
         "the body has no type",
         "is not replaced by a home folder",

@@ -76,6 +76,7 @@ async fn try_means(
             },
             enforcement: Enforcement::By(means),
         },
+        user: None,
         marker: marker.clone(),
         sample_every: None,
         origin_monotonic_ns: clock::monotonic_ns(),

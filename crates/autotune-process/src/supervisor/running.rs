@@ -153,9 +153,9 @@ impl Running {
             root,
             main: self.main,
         };
-        let sample = table::sample(&self.table, tree, at_ns)?;
+        let (sample, reaped) = table::sample(&self.table, tree, at_ns)?;
         let peers = table::peers(&self.table, &sample);
-        Ok(WireSample::of(sample, peers))
+        Ok(WireSample::of(sample, peers, reaped))
     }
 
     /// Ends everything, surely, and waits for it.

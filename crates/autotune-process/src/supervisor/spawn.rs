@@ -12,14 +12,14 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::{AccessFlags, Pid};
+use nix::unistd::{AccessFlags, Gid, Pid, Uid};
 
 use super::report::{Report, tell};
 use crate::cgroup::{Group, name_of};
 use crate::error::LaunchStep;
 use crate::marker::MARKER_VARIABLE;
 use crate::sys;
-use crate::wire::{WireGroup, WireLaunch};
+use crate::wire::{WireGroup, WireLaunch, WireUser};
 
 /// More open files than the kernel allows a process by default. Old programs go
 /// through all possible descriptors one by one, which takes minutes where the
@@ -37,12 +37,15 @@ pub(crate) struct Fault {
 /// All that the new process needs.
 #[derive(Debug)]
 pub(crate) struct Prepared {
-    program: CString,
+    /// Where the program may be, in the order to try. What this process may run, a
+    /// user may not.
+    programs: Vec<CString>,
     argv: Vec<CString>,
     env: Vec<CString>,
     dir: PathBuf,
     cpus: Option<nix::sched::CpuSet>,
     files: Option<u64>,
+    user: Option<WireUser>,
     pub(crate) null: File,
     pub(crate) log: File,
     pub(crate) group: Group,
@@ -64,10 +67,17 @@ impl Prepared {
             .map_err(|error| fault(LaunchStep::Log, log, &error))?;
         let null = Path::new("/dev/null");
         let null_file = File::open(null).map_err(|error| fault(LaunchStep::Log, null, &error))?;
-        let program = find_program(launch);
+        let programs = find_programs(launch);
+        let program = programs.first().cloned().unwrap_or_default();
         let text = |error: NulError| fault(LaunchStep::Exec, &program, &error.into());
+        let bytes = programs
+            .iter()
+            .map(|program| program.as_os_str().as_encoded_bytes());
         Ok(Self {
-            program: CString::new(program.as_os_str().as_encoded_bytes()).map_err(text)?,
+            programs: bytes
+                .map(CString::new)
+                .collect::<Result<_, _>>()
+                .map_err(text)?,
             argv: c_strings(launch.argv.iter().cloned()).map_err(text)?,
             env: c_strings(
                 launch
@@ -83,6 +93,7 @@ impl Prepared {
                 errno: errno as i32,
             })?,
             files: launch.confinement.open_files,
+            user: launch.user.clone(),
             null: null_file,
             log: log_file,
             group: group(launch)?,
@@ -93,7 +104,12 @@ impl Prepared {
     pub(crate) fn subject(&self, step: LaunchStep) -> PathBuf {
         match step {
             LaunchStep::Dir => self.dir.clone(),
-            _ => PathBuf::from(self.program.to_string_lossy().as_ref()),
+            _ => {
+                let first = self.programs.first();
+                first.map_or_else(PathBuf::new, |first| {
+                    PathBuf::from(first.to_string_lossy().as_ref())
+                })
+            }
         }
     }
 
@@ -113,6 +129,14 @@ impl Prepared {
         let at = |step| move |errno| (step, errno);
         // A group of its own, so that the server can signal its workers by it.
         nix::unistd::setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(at(LaunchStep::Fork))?;
+        // What only root may do is done before it is given up, and the wish to be
+        // ended with the keeper is told after: a change of the user clears it.
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(at(LaunchStep::Limits))?;
+        setrlimit(Resource::RLIMIT_NOFILE, hard.min(MOST_FILES), hard)
+            .map_err(at(LaunchStep::Limits))?;
+        if let Some(user) = &self.user {
+            become_user(user).map_err(at(LaunchStep::User))?;
+        }
         if let Some(keeper) = leash {
             nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(at(LaunchStep::Fork))?;
             // The keeper may have ended before the call.
@@ -135,7 +159,16 @@ impl Prepared {
         SigSet::empty()
             .thread_set_mask()
             .map_err(at(LaunchStep::Fork))?;
-        nix::unistd::execve(&self.program, &self.argv, &self.env).map_err(at(LaunchStep::Exec))
+        let mut why = Errno::ENOENT;
+        for program in &self.programs {
+            match nix::unistd::execve(program, &self.argv, &self.env) {
+                Ok(never) => match never {},
+                // As a shell does, which goes on to the next folder.
+                Err(Errno::EACCES) => why = Errno::EACCES,
+                Err(errno) => return Err((LaunchStep::Exec, errno)),
+            }
+        }
+        Err((LaunchStep::Exec, why))
     }
 }
 
@@ -167,6 +200,15 @@ fn group(launch: &WireLaunch) -> Result<Group, Fault> {
     }
 }
 
+/// Groups first: without root's rights they could not be changed any more.
+fn become_user(user: &WireUser) -> nix::Result<()> {
+    let groups: Vec<Gid> = user.groups.iter().copied().map(Gid::from_raw).collect();
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    nix::unistd::setgroups(&groups)?;
+    nix::unistd::setresgid(gid, gid, gid)?;
+    nix::unistd::setresuid(uid, uid, uid)
+}
+
 fn c_strings(texts: impl Iterator<Item = String>) -> Result<Vec<CString>, NulError> {
     texts.map(CString::new).collect()
 }
@@ -182,20 +224,25 @@ fn cpu_set(cpus: Option<&[usize]>) -> nix::Result<Option<nix::sched::CpuSet>> {
     Ok(Some(set))
 }
 
-/// The program as it is to be run. A name without slash is looked up in the
-/// `PATH` of the server, not of this program; where it is not found it stays as
-/// it is, and running it gives the error.
-fn find_program(launch: &WireLaunch) -> PathBuf {
+/// The program as it is to be run, at least one. A name without slash is looked up
+/// in the `PATH` of the server, not of this program; where it is not found it stays
+/// as it is, and running it gives the error.
+fn find_programs(launch: &WireLaunch) -> Vec<PathBuf> {
     let name = launch.argv.first().map(String::as_str).unwrap_or_default();
     if name.contains('/') {
-        return PathBuf::from(name);
+        return vec![PathBuf::from(name)];
     }
     let path = launch.env.iter().rev().find(|(name, _)| name == "PATH");
-    path.iter()
+    let mut found: Vec<PathBuf> = path
+        .iter()
         .flat_map(|(_, folders)| folders.split(':'))
         .map(|folder| Path::new(&launch.dir).join(folder).join(name))
-        .find(|file| file.is_file() && nix::unistd::access(file, AccessFlags::X_OK).is_ok())
-        .unwrap_or_else(|| PathBuf::from(name))
+        .filter(|file| file.is_file() && nix::unistd::access(file, AccessFlags::X_OK).is_ok())
+        .collect();
+    if found.is_empty() {
+        found.push(PathBuf::from(name));
+    }
+    found
 }
 
 #[cfg(test)]
@@ -214,6 +261,7 @@ mod tests {
             log_limit_bytes: 0,
             cpus: None,
             confinement: crate::wire::WireConfinement::of(&autotune_model::Confinement::default()),
+            user: None,
             sample_every_us: None,
             origin_monotonic_ns: 0,
             isolate: false,
@@ -223,7 +271,11 @@ mod tests {
     #[test]
     fn programs_are_found_by_the_servers_path() {
         let check = |argv: &str, path: Option<&str>, expected: &str| {
-            assert_eq!(find_program(&launch(argv, path)), Path::new(expected));
+            let found = find_programs(&launch(argv, path));
+            assert_eq!(
+                found.first().map(PathBuf::as_path),
+                Some(Path::new(expected))
+            );
         };
         check("sh", Some("/nowhere:/bin"), "/bin/sh");
         check("sh", Some("bin"), "/usr/bin/sh");

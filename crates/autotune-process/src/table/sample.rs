@@ -2,6 +2,7 @@
 //! out of a process table.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use autotune_model::{Bytes, Peer, ProcessRole, ProcessSample, ServerSample};
 
@@ -16,21 +17,26 @@ pub(crate) struct Tree {
     pub(crate) main: u32,
 }
 
-/// The tree at one moment. Processes that have ended hold no memory and are
-/// left out, like those that vanish meanwhile.
+/// The tree at one moment, and the CPU time of processes of it that have ended
+/// and were waited for within it: no sample shows them any more. Processes that
+/// have ended hold no memory and are left out, like those that vanish meanwhile.
 pub(crate) fn sample(
     table: &dyn ProcessTable,
     tree: Tree,
     at_ns: u64,
-) -> std::io::Result<ServerSample> {
+) -> std::io::Result<(ServerSample, Duration)> {
     let entries = table.processes()?;
-    let mut processes: Vec<_> = descendants(&entries, tree.root)
+    let root = entries.iter().find(|entry| entry.key.pid == tree.root);
+    let below = descendants(&entries, tree.root);
+    let reaped = below.iter().chain(root).map(|entry| entry.reaped_cpu);
+    let reaped = reaped.sum();
+    let mut processes: Vec<_> = below
         .into_iter()
         .filter(|entry| !entry.dead)
         .filter_map(|entry| process(table, tree, entry))
         .collect();
     processes.sort_by_key(|process| process.pid);
-    Ok(ServerSample { at_ns, processes })
+    Ok((ServerSample { at_ns, processes }, reaped))
 }
 
 /// `None` for a process that ended between the two looks at it: with resident
@@ -104,7 +110,6 @@ pub(crate) fn peers(table: &dyn ProcessTable, sample: &ServerSample) -> Vec<Peer
 pub(crate) mod tests {
     use std::cell::Cell;
     use std::io;
-    use std::time::Duration;
 
     use super::*;
     use crate::table::{Memory, ProcessKey, Protocol};
@@ -189,6 +194,10 @@ pub(crate) mod tests {
         }
     }
 
+    fn sample(table: &Paper, tree: Tree, at_ns: u64) -> io::Result<ServerSample> {
+        super::sample(table, tree, at_ns).map(|(sample, _)| sample)
+    }
+
     const TREE: Tree = Tree { root: 10, main: 20 };
 
     #[test]
@@ -260,6 +269,17 @@ pub(crate) mod tests {
             let pids: Vec<_> = sample.processes.iter().map(|process| process.pid).collect();
             assert_eq!(pids, [20, 21, 30, 40], "{later:?}");
         }
+    }
+
+    #[test]
+    fn cpu_time_of_those_that_ended_is_that_of_the_tree() {
+        let mut paper = paper();
+        for (place, entry) in paper.entries.iter_mut().enumerate() {
+            entry.reaped_cpu = Duration::from_millis(10_u64.pow(u32::try_from(place).unwrap()));
+        }
+        let (_, reaped) = super::sample(&paper, TREE, 0).expect("paper is readable");
+        // All but that of the stranger, who is the last.
+        assert_eq!(reaped, Duration::from_millis(111_111));
     }
 
     fn connection(inode: u64) -> Connection {

@@ -86,6 +86,7 @@ pub(crate) enum WireStep {
     Cpus,
     Group,
     Limits,
+    User,
     Exec,
 }
 
@@ -122,9 +123,18 @@ pub(crate) struct WireLaunch {
     pub(crate) log_limit_bytes: u64,
     pub(crate) cpus: Option<Vec<usize>>,
     pub(crate) confinement: WireConfinement,
+    pub(crate) user: Option<WireUser>,
     pub(crate) sample_every_us: Option<u64>,
     pub(crate) origin_monotonic_ns: u64,
     pub(crate) isolate: bool,
+}
+
+/// Mirrors `RunAs`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct WireUser {
+    pub(crate) uid: u32,
+    pub(crate) gid: u32,
+    pub(crate) groups: Vec<u32>,
 }
 
 impl std::fmt::Debug for WireLaunch {
@@ -158,6 +168,11 @@ impl WireLaunch {
             log_limit_bytes: launch.log_limit.get(),
             cpus: launch.cpus.as_ref().map(|cpus| cpus.as_slice().to_vec()),
             confinement: WireConfinement::of(&launch.confinement),
+            user: launch.user.as_ref().map(|user| WireUser {
+                uid: user.uid,
+                gid: user.gid,
+                groups: user.groups.clone(),
+            }),
             sample_every_us: launch.sample_every.map(microseconds),
             origin_monotonic_ns: launch.origin_monotonic_ns,
             isolate: isolation == IsolationRequest::Auto,
@@ -187,6 +202,7 @@ pub(crate) struct WireSample {
     at_ns: u64,
     processes: Vec<WireProcess>,
     peers: Vec<WirePeer>,
+    reaped_us: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -218,9 +234,10 @@ struct WirePeer {
 }
 
 impl WireSample {
-    pub(crate) fn of(sample: ServerSample, peers: Vec<Peer>) -> Self {
+    pub(crate) fn of(sample: ServerSample, peers: Vec<Peer>, reaped: Duration) -> Self {
         Self {
             at_ns: sample.at_ns,
+            reaped_us: microseconds(reaped),
             processes: sample
                 .processes
                 .into_iter()
@@ -241,6 +258,11 @@ impl WireSample {
                 )
                 .collect(),
         }
+    }
+
+    /// CPU time of processes that ended.
+    pub(crate) fn reaped(&self) -> Duration {
+        Duration::from_micros(self.reaped_us)
     }
 
     pub(crate) fn into_parts(self) -> (ServerSample, Vec<Peer>) {
@@ -342,6 +364,7 @@ impl From<crate::error::LaunchStep> for WireStep {
             LaunchStep::Cpus => Self::Cpus,
             LaunchStep::Group => Self::Group,
             LaunchStep::Limits => Self::Limits,
+            LaunchStep::User => Self::User,
             LaunchStep::Exec => Self::Exec,
         }
     }
@@ -356,6 +379,7 @@ impl From<WireStep> for crate::error::LaunchStep {
             WireStep::Cpus => Self::Cpus,
             WireStep::Group => Self::Group,
             WireStep::Limits => Self::Limits,
+            WireStep::User => Self::User,
             WireStep::Exec => Self::Exec,
         }
     }
@@ -399,7 +423,8 @@ mod tests {
             protocol: "tcp".to_owned(),
             pid: 7,
         }];
-        let wire = WireSample::of(sample.clone(), peers.clone());
+        let reaped = Duration::from_micros(77);
+        let wire = WireSample::of(sample.clone(), peers.clone(), reaped);
         let mut decoder = Decoder::default();
         let reply = Reply::Sampled {
             id: Some(1),
@@ -413,6 +438,7 @@ mod tests {
         else {
             panic!("not a sample");
         };
+        assert_eq!(back.reaped(), reaped);
         assert_eq!(back.into_parts(), (sample, peers));
     }
 
@@ -436,6 +462,7 @@ mod tests {
             log_limit: Bytes::MIB,
             cpus: None,
             confinement: autotune_model::Confinement::default(),
+            user: None,
             marker: marker(),
             sample_every: None,
             origin_monotonic_ns: 0,

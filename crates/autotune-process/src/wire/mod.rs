@@ -11,5 +11,5 @@ pub(crate) use confinement::WireConfinement;
 pub(crate) use confinement::WireGroup;
 pub(crate) use frame::{Decoder, FrameError, encode};
 pub(crate) use message::{
-    Reply, Request, VERSION, WireLaunch, WireReport, WireSample, microseconds,
+    Reply, Request, VERSION, WireLaunch, WireReport, WireSample, WireUser, microseconds,
 };

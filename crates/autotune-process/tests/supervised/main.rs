@@ -15,6 +15,7 @@ mod life;
 mod loss;
 mod support;
 mod tools;
+mod user;
 
 use std::process::ExitCode;
 
@@ -31,7 +32,15 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
-    for (name, case) in [life::CASES, end::CASES, loss::CASES, confined::CASES].concat() {
+    for (name, case) in [
+        life::CASES,
+        end::CASES,
+        loss::CASES,
+        confined::CASES,
+        user::CASES,
+    ]
+    .concat()
+    {
         trials.push(trial(format!("namespace::{name}"), case, Auto));
         trials.push(trial(format!("leash::{name}"), case, Off));
     }

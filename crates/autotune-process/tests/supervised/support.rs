@@ -38,6 +38,7 @@ impl Bench {
             log_limit: Bytes::MIB,
             cpus: None,
             confinement: Confinement::default(),
+            user: None,
             marker: Marker::for_this_process().expect("a marker"),
             sample_every: None,
             origin_monotonic_ns: clock::monotonic_ns(),

@@ -1,7 +1,9 @@
 //! The sentences after the headline: what else a reader must know before acting
 //! on it.
 
-use autotune_analysis::{ConfigAnalysis, Estimate, Exploratory, Feasibility, Reason, VerdictWord};
+use autotune_analysis::{
+    ConfigAnalysis, Estimate, Exploratory, Feasibility, Reason, ServiceAnalysis, VerdictWord,
+};
 use autotune_model::{LoadShape, MemorySource};
 
 use crate::conditions::shared_cpus;
@@ -61,6 +63,7 @@ fn next_step(study: &Study<'_>) -> Option<String> {
             Word::Verdict(VerdictWord::Unresolved | VerdictWord::Infeasible),
             Ending::NothingMeasurable,
         ) => Some("The sweep ended early, as nothing could be measured.".to_owned()),
+        (Word::Verdict(_), _) if study.waits_for().is_some() => study.waits_for().map(less_load),
         (Word::Verdict(VerdictWord::Unresolved), _) if !unmeasured(study).is_empty() => {
             Some(unmeasured_step(study))
         }
@@ -75,6 +78,16 @@ fn next_step(study: &Study<'_>) -> Option<String> {
         }
         (Word::Verdict(_), _) => None,
     }
+}
+
+/// What there is to do where a service was the bottleneck. A larger budget is not.
+fn less_load(service: &ServiceAnalysis) -> String {
+    let name = &service.name;
+    format!(
+        "There is no ranking: what tells the settings apart is how they wait. Give `{name}` more \
+         CPUs (`cpus` of [service.{name}]) or let the app ask it less, or send less load, and begin \
+         anew with --fresh."
+    )
 }
 
 /// What there is to do of configurations of which nothing is known.

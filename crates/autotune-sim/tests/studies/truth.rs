@@ -80,6 +80,52 @@ fn ten_percent_at_three_percent_noise_is_found_in_eight_blocks() {
     );
 }
 
+/// Studies of sixteen blocks in which the database is so busy under each of three
+/// configurations, the first of which is the fastest by a third.
+fn with_database(busy: [f64; 3]) -> Vec<(Analysis, StopReason)> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let all = configurations(3);
+    let of = |index: usize| server(20_000.0 * (1.0 + index as f64 / 3.0), 0.03);
+    let studies = (0..50).map(Seed::new).map(|seed| {
+        let procedure = Procedure::exhaustive(plan(all.clone(), 16, seed));
+        let mut world = World::new(truth(&all, of), seed);
+        world.database = all.iter().map(Configuration::id).zip(busy).collect();
+        let (_, analysis, reason) = runtime.block_on(study(&procedure, &objective(), &mut world));
+        (analysis, reason)
+    });
+    studies.collect()
+}
+
+#[test]
+fn where_all_wait_for_the_database_nothing_is_recommended_and_the_sweep_ends_soon() {
+    for (analysis, reason) in with_database([0.96, 0.97, 0.98]) {
+        let verdict = &analysis.verdict;
+        assert!(verdict.dependency_bound.is_some());
+        assert_eq!(verdict.word, VerdictWord::Unresolved);
+        assert_eq!(verdict.recommended, None);
+        // At the first look, although the budget has room for sixteen blocks.
+        assert_eq!(
+            (analysis.complete_blocks, reason),
+            (8, StopReason::Answered)
+        );
+    }
+}
+
+#[test]
+fn where_only_slow_settings_use_up_the_database_the_fast_one_is_recommended() {
+    for (analysis, reason) in with_database([0.6, 0.97, 0.98]) {
+        let verdict = &analysis.verdict;
+        assert_eq!(verdict.dependency_bound, None);
+        assert_eq!(verdict.recommended, Some(configurations(1)[0].id()));
+        assert_eq!(
+            (analysis.complete_blocks, reason),
+            (8, StopReason::Answered)
+        );
+    }
+}
+
 #[test]
 fn disturbed_trials_are_repeated_and_do_not_hide_the_winner() {
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -229,5 +229,6 @@ fn server() -> ServerRecord {
         }],
         isolation: "pid-namespace".to_owned(),
         host: None,
+        services: Vec::new(),
     }
 }

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use autotune_model::{ErrorCode, History, HostLoad};
+use autotune_model::{
+    Bytes, ErrorCode, History, HostLoad, MemorySource, ServiceName, ServiceRecord, ServiceWindow,
+};
 use autotune_store::{RunEnd, Series, Store, StoreError};
 use rusqlite::Connection;
 
@@ -27,6 +29,12 @@ const VERSION_2: &str = concat!(
 const VERSION_3: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/tests/store/fixtures/version-3.db"
+);
+
+/// The same study in format 4, which knows what services did.
+const VERSION_4: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/store/fixtures/version-4.db"
 );
 
 fn end() -> RunEnd {
@@ -54,9 +62,43 @@ fn history_of_format_3() -> History {
     history
 }
 
+/// As in format 3, with what format 4 knows of services.
+fn history_of_format_4() -> History {
+    let mut history = history_of_format_3();
+    let servers = history
+        .trials
+        .iter_mut()
+        .flat_map(|trial| &mut trial.server);
+    for server in servers {
+        let quiet = ServiceRecord {
+            name: ServiceName::new("cache"),
+            cpus: 2,
+            memory_peak: None,
+            memory_source: MemorySource::Rss,
+            cpu: None,
+            window: None,
+        };
+        let busy = ServiceRecord {
+            name: ServiceName::new("db"),
+            cpus: 1,
+            memory_peak: Some(Bytes::new(90 << 20)),
+            memory_source: MemorySource::Pss,
+            cpu: Some(Duration::from_millis(18_500)),
+            window: Some(ServiceWindow {
+                wall: Duration::from_millis(14_010),
+                cpu: Duration::from_millis(13_300),
+                busiest: Duration::from_millis(4_200),
+                busiest_peak_pct: 61.25,
+            }),
+        };
+        server.services = vec![busy, quiet];
+    }
+    history
+}
+
 fn write_study(path: &Path) {
     let mut store = Store::create(path, &format_1::meta()).unwrap();
-    let history = history_of_format_3();
+    let history = history_of_format_4();
     for trial in &history.trials {
         store.record(trial).unwrap();
     }
@@ -77,7 +119,7 @@ fn copy_of(original: &str, folder: &Path) -> PathBuf {
 #[test]
 #[ignore = "writes a fixture"]
 fn write_a_fixture_that_is_missing() {
-    let path = Path::new(VERSION_3);
+    let path = Path::new(VERSION_4);
     if !path.exists() {
         write_study(path);
     }
@@ -117,6 +159,7 @@ fn a_study_of_format_1_is_shown_without_being_changed() {
 fn studies_of_later_formats_are_read_and_written() {
     is_read_and_written(VERSION_2, &format_1::history());
     is_read_and_written(VERSION_3, &history_of_format_3());
+    is_read_and_written(VERSION_4, &history_of_format_4());
 }
 
 fn is_read_and_written(version: &str, expected: &History) {
@@ -154,7 +197,7 @@ fn a_newer_format_is_read_and_never_written() {
     let mut store = Store::open(&path).unwrap();
     assert_eq!(
         store.load_history(Series::With).unwrap(),
-        history_of_format_3()
+        history_of_format_4()
     );
     let error = store.record(&samples::record(50)).unwrap_err();
     assert!(

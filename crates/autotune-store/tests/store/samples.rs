@@ -9,8 +9,9 @@ use autotune_model::{
     Accounting, Anchor, Arrivals, Bytes, Configuration, CpuPlacement, CpuSet, EndpointLoad,
     EndpointName, FailureClass, GeneratorRecord, GeneratorVerdict, Histogram, HostFacts, HostLoad,
     LoadRecord, LoadSecond, LoadShape, LogRecord, MemorySource, Outcome, ParamName, Peer,
-    ProcessRole, ProcessSample, Profile, Rate, Seed, ServerRecord, ServerSample, Span,
-    SparseHistogram, Stage, TrialKey, TrialRecord, TrialSpec, Users, Value, VariantName,
+    ProcessRole, ProcessSample, Profile, Rate, Seed, ServerRecord, ServerSample, ServiceName,
+    ServiceRecord, ServiceWindow, Span, SparseHistogram, Stage, TrialKey, TrialRecord, TrialSpec,
+    Users, Value, VariantName,
 };
 use autotune_store::{FORMAT, Store, StudyMeta};
 use rand::{Rng, RngExt, SeedableRng};
@@ -229,6 +230,23 @@ fn server(rng: &mut Pcg64) -> ServerRecord {
         }),
         isolation: text(rng),
         host: host(rng),
+        services: some(rng, service),
+    }
+}
+
+fn service(rng: &mut Pcg64) -> ServiceRecord {
+    ServiceRecord {
+        name: ServiceName::new(text(rng)),
+        cpus: rng.random(),
+        memory_peak: maybe(rng, bytes),
+        memory_source: MemorySource::Rss,
+        cpu: maybe(rng, duration),
+        window: maybe(rng, |rng| ServiceWindow {
+            wall: duration(rng),
+            cpu: duration(rng),
+            busiest: duration(rng),
+            busiest_peak_pct: rng.random_range(0.0..800.0),
+        }),
     }
 }
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use autotune_model::{
     Arrivals, Configuration, Confinement, ConnectionPolicy, CpuPlacement, Endpoint, EnvValue,
-    GeneratorVerdict, LoadShape, Login, ParamName, Rate, Seed, ServerVariant, Stage, TrialKey,
-    TrialRecord, TrialSpec, Value, VariantName,
+    GeneratorVerdict, LoadShape, Login, ParamName, Rate, Seed, ServerVariant, Service, Stage,
+    TrialKey, TrialRecord, TrialSpec, Value, VariantName,
 };
 use autotune_server::profile;
-use autotune_trial::{TrialContext, TrialEvent, Trials};
+use autotune_trial::{ServiceCpus, TrialContext, TrialEvent, Trials};
 use tempfile::TempDir;
 
 /// A place for one test: an app folder, a fixture, results.
@@ -21,6 +21,7 @@ pub(crate) struct Place {
     pub(crate) variant: ServerVariant,
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) login: Option<Login>,
+    pub(crate) services: Vec<Service>,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) check_limit: Duration,
     pub(crate) confinement: Confinement,
@@ -64,6 +65,7 @@ impl Place {
             variant,
             endpoints,
             login: None,
+            services: Vec::new(),
             environment,
             check_limit: Duration::from_secs(60),
             confinement: Confinement::default(),
@@ -105,6 +107,8 @@ impl Place {
         let profile = profile(&self.variant.profile).expect("shipped");
         TrialContext {
             variants: vec![(self.variant.clone(), profile)],
+            services: self.services.clone(),
+            service_cpus: ServiceCpus { set: None, most: 2 },
             named: self.named.clone(),
             endpoints: self.endpoints.clone(),
             login: self.login.clone(),

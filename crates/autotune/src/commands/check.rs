@@ -163,7 +163,10 @@ async fn launch_in(
     let mut world = RealWorld::prepare(grid, on, root, stop).await?;
     let all = grid.configurations();
     let [first, other] = to_check(&all, &History::default());
-    let (started, verified) = world.verify(first, other).await?;
+    let verified = world.verify(first, other).await;
+    let ended = world.end().await;
+    let (started, verified) = verified?;
+    ended?;
     Ok((started.clone(), verified))
 }
 
@@ -356,6 +359,7 @@ rate = 20
             answers: Vec::new(),
             outside: Vec::new(),
             overhead: Duration::from_secs(3),
+            services: Vec::new(),
         };
         let first = grid.configurations().into_iter().next();
         (first.expect("the grid has one"), verified)

@@ -100,6 +100,7 @@ fn explanation(code: ErrorCode) -> &'static str {
         ErrorCode::EndpointCheck => ENDPOINT_CHECK,
         ErrorCode::OutsideConnection => OUTSIDE_CONNECTION,
         ErrorCode::Hook => HOOK,
+        ErrorCode::Service => SERVICE,
         ErrorCode::StudyChanged => STUDY_CHANGED,
         ErrorCode::Store => STORE,
         ErrorCode::HostBusy => HOST_BUSY,
@@ -199,6 +200,16 @@ measure something else, so the first failure stops the sweep. The end of what th
 is shown. The commands of a key may take ten minutes together. After Ctrl-C or a kill
 `after_trial` does not run, so
 `before_trial` must manage with what a trial left.";
+
+const SERVICE: &str = "\
+A service does not get ready, or ended while it was needed.
+
+What [service.NAME] describes is started before the first server and has to run until the last trial
+is over; without it nothing that is measured means anything. The trial around its end is not stored.
+The end of its log is shown, the whole log is kept as logs/service-NAME.log in the folder of the
+study. Start it by hand in `dir`, as the user that it names. `start` must stay in the foreground: a
+program that puts itself into the background has ended for autotune. What is to be ready within a
+minute needs its slow part in `setup`. Then the same command goes on where it stopped.";
 
 const STUDY_CHANGED: &str = "\
 The results folder belongs to another grid, app or machine state.

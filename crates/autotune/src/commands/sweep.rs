@@ -6,7 +6,7 @@ pub(crate) mod view;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use autotune_analysis::analyse;
+use autotune_analysis::{Analysis, analyse};
 use autotune_model::{Configuration, Confinement, ErrorCode, History, Outcome};
 use autotune_report::Ending;
 use autotune_search::{Next, Plan, Procedure};
@@ -171,6 +171,26 @@ async fn measure(
         Ok(world) => world,
         Err(error) => return unmeasured(ended_before(&error)),
     };
+    let known = (history, analysis);
+    let measured = measure_in(&mut world, (request, study), procedure, known).await;
+    // Whatever came of it, the services end, and before the study is shown.
+    let ended = world.end().await;
+    let mut finished = measured?;
+    if let Err(error) = ended
+        && !matches!(finished.ended, Ended::Stopped(_))
+    {
+        finished.ended = Ended::Stopped(world::fault(&error));
+    }
+    Ok(finished)
+}
+
+/// The check before all trials, and the trials.
+async fn measure_in(
+    world: &mut RealWorld,
+    (request, study): (&Request, &mut OpenStudy),
+    procedure: &Procedure,
+    (history, analysis): (History, Analysis),
+) -> Result<Finished, Failure> {
     let [first, other] = to_check(&procedure.plan().configurations, &history);
     match world.verify(first, other).await {
         Ok((started, verified)) => {
@@ -179,8 +199,15 @@ async fn measure(
             let told = verified.notes.iter().chain(&verified.overridden);
             told.for_each(|note| say(&format!("note: {note}")));
         }
-        Err(error) => return unmeasured(ended_before(&error)),
+        Err(error) => {
+            return Ok(Finished {
+                ended: ended_before(&error),
+                history,
+                analysis,
+            });
+        }
     }
+    let objective = &request.grid.file.objective;
     let mut progress = Progress::default();
     let owner = host::identity();
     let mut sweep = Sweep {
@@ -189,9 +216,7 @@ async fn measure(
         objective,
         owner: &owner,
     };
-    let finished = sweep
-        .run(&mut world, &mut |event| progress.show(&event))
-        .await;
+    let finished = sweep.run(world, &mut |event| progress.show(&event)).await;
     finished.map_err(|SweepError::Store(error)| study::unreadable(error))
 }
 

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use autotune_model::{Configuration, Outcome, Seed, Stage, TrialKey, TrialRecord, TrialSpec};
+use autotune_model::{
+    Configuration, Outcome, Seed, ServiceRecord, Stage, TrialKey, TrialRecord, TrialSpec,
+};
 use autotune_sweep::RunTrial;
 use autotune_trial::TrialError;
 
@@ -72,7 +74,10 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         warm_up: Duration::from_secs((args.seconds / 10).max(1)),
         seed: Seed::new(args.seed),
     };
-    let record = world.run(&spec).await.map_err(world::failed)?;
+    let record = world.run(&spec).await;
+    let ended = world.end().await;
+    let record = record.map_err(world::failed)?;
+    ended.map_err(|error| world::failed(world::fault(&error)))?;
     put(&text(&grid, &record)).map_err(|error| {
         Failure::stopped(
             autotune_model::ErrorCode::Internal,
@@ -103,6 +108,26 @@ fn configuration(grid: &Grid, text: &str) -> Result<Configuration, Failure> {
         say(&format!("note: read as {}: {reason}", folded.configuration));
     }
     Ok(folded.configuration)
+}
+
+/// A service beside the server.
+fn service(record: &ServiceRecord) -> String {
+    let memory = record
+        .memory_peak
+        .map_or_else(|| "-".to_owned(), |memory| memory.to_string());
+    let cpu = record.cpu.map_or_else(|| "-".to_owned(), short);
+    let share = autotune_analysis::busy_share(record);
+    let busy = share.map_or_else(String::new, |share| {
+        format!(", {:.0} % of its CPUs ({})", share * 100.0, record.cpus)
+    });
+    let bound = match autotune_analysis::is_saturated(record) {
+        true => "; it was the bottleneck",
+        false => "",
+    };
+    format!(
+        "service {}: memory peak {memory}, cpu {cpu}{busy}{bound}",
+        record.name
+    )
 }
 
 /// What came of it, line by line.
@@ -156,6 +181,7 @@ fn text(grid: &Grid, record: &TrialRecord) -> String {
             server.restarts,
             server.exit.as_deref().unwrap_or("-")
         ));
+        lines.extend(server.services.iter().map(service));
         let versions: Vec<String> = server
             .versions
             .iter()

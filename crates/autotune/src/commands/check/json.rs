@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use autotune_model::{Bytes, Confinement, CpuQuota, ErrorCode, Expect, LimitMeans};
-use autotune_trial::Verified;
+use autotune_trial::{ServiceUp, Verified};
 use serde::Serialize;
 
 use crate::commands::check::Checked;
@@ -98,6 +98,17 @@ struct LaunchedRecord<'a> {
     notes: &'a [String],
     versions: &'a BTreeMap<String, String>,
     outside: Vec<OutsideRecord<'a>>,
+    services: Vec<ServiceRecord<'a>>,
+}
+
+/// What ran beside the server.
+#[derive(Serialize)]
+struct ServiceRecord<'a> {
+    service: &'a str,
+    address: String,
+    ready_s: f64,
+    cpus: u32,
+    user: Option<&'a str>,
 }
 
 /// An endpoint whose `expect` held; one that does not stops the check.
@@ -296,6 +307,17 @@ fn launched<'a>(
         notes: &verified.notes,
         versions: &verified.versions,
         outside: outside.collect(),
+        services: verified.services.iter().map(service).collect(),
+    }
+}
+
+fn service(up: &ServiceUp) -> ServiceRecord<'_> {
+    ServiceRecord {
+        service: up.name.as_str(),
+        address: up.address.to_string(),
+        ready_s: up.ready.as_secs_f64(),
+        cpus: up.cpus,
+        user: up.user.as_deref(),
     }
 }
 

@@ -20,6 +20,7 @@ pub(super) fn page(checked: &Checked<'_>) -> String {
         login(checked),
         answers(checked),
         server(checked),
+        services(checked),
         connections(checked),
         time(checked),
         machine(checked),
@@ -132,6 +133,28 @@ fn answers(checked: &Checked<'_>) -> Option<String> {
     ];
     text += &table(&titles, rows.collect());
     Some(text)
+}
+
+/// What ran beside the server.
+fn services(checked: &Checked<'_>) -> Option<String> {
+    let (_, verified) = checked.launched.as_ref()?;
+    if verified.services.is_empty() {
+        return None;
+    }
+    let rows = verified.services.iter().map(|service| {
+        vec![
+            service.name.to_string(),
+            service.address.to_string(),
+            short(service.ready),
+            service.cpus.to_string(),
+            service.user.clone().unwrap_or_else(|| "-".to_owned()),
+        ]
+    });
+    let titles = ["service", "address", "ready after ", "CPUs ", "user"];
+    Some(format!(
+        "services, which run as long as the sweep does\n\n{}",
+        table(&titles, rows.collect())
+    ))
 }
 
 fn size(size: Bytes) -> String {
