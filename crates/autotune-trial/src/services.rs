@@ -16,7 +16,7 @@ use std::time::Duration;
 use autotune_model::{
     Bytes, CpuSet, LoadRecord, Service, ServiceName, ServiceRecord, ServiceUser, TrialSpec,
 };
-use autotune_process::{Launch, ProcessError, RunAs, StopSignal, Supervised, clock};
+use autotune_process::{Ipc, Launch, ProcessError, RunAs, StopSignal, Supervised, clock};
 use autotune_server::{
     Command, Redactor, ServicePlace, ServiceRendering, render_service, render_service_setup,
 };
@@ -238,6 +238,8 @@ impl Trials {
             log_limit: Bytes::new(LOG_LIMIT_BYTES),
             cpus,
             user: prepared.user.clone(),
+            // PostgreSQL has a segment that it would leave when it is killed.
+            ipc: Ipc::Own,
             marker: self.marker.clone(),
             sample_every: Some(SAMPLE_EVERY),
             // Samples are of many trials: they carry the clock's own time.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use autotune_model::{Bytes, Configuration, DataTable, Endpoint, LoginSession, Peer, ServerSample};
 use autotune_process::{
-    ExitStatus, Launch, ProcessError, ProcessEvent, StopReport, Supervised, clock,
+    ExitStatus, Ipc, Launch, ProcessError, ProcessEvent, StopReport, Supervised, clock,
 };
 use autotune_server::{CheckFailure, Http, LoginPlan, Redactor, render, render_hooks};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
@@ -199,6 +199,7 @@ impl<'a> Session<'a> {
             log_limit: Bytes::new(LOG_LIMIT_BYTES),
             cpus: trials.context.placement.server.clone(),
             user: None,
+            ipc: Ipc::Shared,
             marker: trials.marker.clone(),
             sample_every: Some(SAMPLE_EVERY),
             origin_monotonic_ns: origin_ns,

@@ -43,6 +43,7 @@ pub(crate) struct Prepared {
     dir: PathBuf,
     cpus: Option<nix::sched::CpuSet>,
     user: Option<WireUser>,
+    pub(crate) own_ipc: bool,
     pub(crate) null: File,
     pub(crate) log: File,
 }
@@ -89,6 +90,7 @@ impl Prepared {
                 errno: errno as i32,
             })?,
             user: launch.user.clone(),
+            own_ipc: launch.own_ipc,
             null: null_file,
             log: log_file,
         })
@@ -224,6 +226,7 @@ mod tests {
             log_limit_bytes: 0,
             cpus: None,
             user: None,
+            own_ipc: false,
             sample_every_us: None,
             origin_monotonic_ns: 0,
             isolate: false,

@@ -9,7 +9,7 @@ use autotune_model::{Bytes, Peer, ProcessRole, ProcessSample, ServerSample};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ProcessError;
-use crate::launch::{IsolationRequest, Launch};
+use crate::launch::{Ipc, IsolationRequest, Launch};
 use crate::marker::MARKER_VARIABLE;
 use crate::signal::ExitStatus;
 
@@ -117,6 +117,7 @@ pub(crate) struct WireLaunch {
     pub(crate) log_limit_bytes: u64,
     pub(crate) cpus: Option<Vec<usize>>,
     pub(crate) user: Option<WireUser>,
+    pub(crate) own_ipc: bool,
     pub(crate) sample_every_us: Option<u64>,
     pub(crate) origin_monotonic_ns: u64,
     pub(crate) isolate: bool,
@@ -165,6 +166,7 @@ impl WireLaunch {
                 gid: user.gid,
                 groups: user.groups.clone(),
             }),
+            own_ipc: launch.ipc == Ipc::Own,
             sample_every_us: launch.sample_every.map(microseconds),
             origin_monotonic_ns: launch.origin_monotonic_ns,
             isolate: isolation == IsolationRequest::Auto,
@@ -452,6 +454,7 @@ mod tests {
             log_limit: Bytes::MIB,
             cpus: None,
             user: None,
+            ipc: Ipc::Shared,
             marker: marker(),
             sample_every: None,
             origin_monotonic_ns: 0,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use autotune_model::{Bytes, Secret};
 use autotune_process::{
-    IsolationRequest, Launch, Marker, ProcessError, Supervised, SupervisorSetup, clock,
+    Ipc, IsolationRequest, Launch, Marker, ProcessError, Supervised, SupervisorSetup, clock,
 };
 use tempfile::TempDir;
 
@@ -38,6 +38,7 @@ impl Bench {
             log_limit: Bytes::MIB,
             cpus: None,
             user: None,
+            ipc: Ipc::Shared,
             marker: Marker::for_this_process().expect("a marker"),
             sample_every: None,
             origin_monotonic_ns: clock::monotonic_ns(),
