@@ -32,12 +32,25 @@ pub struct Launch {
     /// Whom it runs as; `None` for whoever runs this program. Only root can run
     /// something as somebody else.
     pub user: Option<RunAs>,
+    /// Whose System V objects it sees.
+    pub ipc: Ipc,
     /// What the processes are found by when every guard has died.
     pub marker: Marker,
     /// How often the tree is sampled unasked; `None` for never.
     pub sample_every: Option<Duration>,
     /// `CLOCK_MONOTONIC` in nanoseconds at the zero of the samples' times.
     pub origin_monotonic_ns: u64,
+}
+
+/// Whose shared memory and semaphores of System V a tree sees. They outlive their
+/// processes, and one that is killed cannot remove its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ipc {
+    /// The machine's.
+    #[default]
+    Shared,
+    /// Its own, which end with it, where it has a PID namespace.
+    Own,
 }
 
 /// How the tree is to be held together.

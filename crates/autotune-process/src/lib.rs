@@ -44,7 +44,7 @@ pub use cgroup::find_means;
 pub use client::{ProcessEvent, StopReport, Supervised};
 pub use error::{LaunchStep, ProcessError};
 pub use host::HostWatch;
-pub use launch::{IsolationRequest, Launch, SupervisorSetup};
+pub use launch::{Ipc, IsolationRequest, Launch, SupervisorSetup};
 pub use marker::{MARKER_VARIABLE, Marker, Owner};
 pub use run::{Finished, run_to_end};
 pub use signal::{ExitStatus, StopSignal, UnknownSignal};

@@ -43,3 +43,5 @@ pub use prepare::Trials;
 pub use record::{connections_wanted, most_files};
 #[cfg(feature = "rehearsal")]
 pub use rehearsal::{Rehearsal, rehearse};
+#[cfg(feature = "rehearsal")]
+pub use services::{RehearsedReady, RehearsedService};

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use autotune_model::{Bytes, Configuration};
-use autotune_process::{Launch, clock};
+use autotune_process::{Ipc, Launch, clock};
 use autotune_server::{Redactor, render, render_hooks};
 
 use crate::error::TrialError;
@@ -63,6 +63,7 @@ impl Trials {
             cpus: self.context.placement.server.clone(),
             confinement: self.context.confinement.clone(),
             user: None,
+            ipc: Ipc::Shared,
             marker: self.marker.clone(),
             sample_every: Some(SAMPLE_EVERY),
             origin_monotonic_ns: origin_ns,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use autotune_model::{Bytes, ConfigId, Confinement, CpuSet, Profile, ServerVariant, VariantName};
 use autotune_process::{
-    Finished, Launch, Marker, ProcessError, RunAs, StopSignal, clock, run_to_end,
+    Finished, Ipc, Launch, Marker, ProcessError, RunAs, StopSignal, clock, run_to_end,
 };
 use autotune_server::{
     Behaviour, Command, Http, Place, RenderError, Rendering, Version, behaviour, render_setup,
@@ -268,6 +268,7 @@ impl Trials {
             cpus: question.cpus.cloned(),
             confinement: Confinement::default(),
             user: question.user.cloned(),
+            ipc: Ipc::Shared,
             marker: self.marker.clone(),
             sample_every: None,
             origin_monotonic_ns: clock::monotonic_ns(),

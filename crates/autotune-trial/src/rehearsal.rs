@@ -17,11 +17,14 @@ use crate::hooks::Hooks;
 use crate::key::cache_key;
 use crate::orders::Orders;
 use crate::prepare::{Prepared, Trials};
+use crate::services::RehearsedService;
 use crate::session::readiness;
 
 /// What a trial would do.
 #[derive(Debug)]
 pub struct Rehearsal {
+    /// The services, in the order in which they would be started.
+    pub services: Vec<RehearsedService>,
     /// The setup steps.
     pub setup: Vec<Launch>,
     /// The commands of `before_trial`.
@@ -58,6 +61,7 @@ pub async fn rehearse(
     (sessions, peers): (&[LoginSession], &[Peer]),
 ) -> Result<Rehearsal, TrialError> {
     let mut trials = Trials::new(context)?;
+    let services = trials.rehearse_services(peers).await?;
     for (variant, profile) in trials.context.variants.clone() {
         let mut prepared = trials.describe(variant, profile)?;
         let variant = &prepared.variant;
@@ -80,6 +84,7 @@ pub async fn rehearse(
     list(&run, &run, &mut folder).map_err(TrialError::file("read folder", &run))?;
     let outside = prepared.reach.first_outside(peers).await;
     Ok(Rehearsal {
+        services,
         setup: setup(&trials, prepared)?,
         before: around(&trials, (prepared, &orders), &orders.before),
         after: around(&trials, (prepared, &orders), &orders.after),

@@ -6,6 +6,8 @@
 
 mod folder;
 mod ready;
+#[cfg(feature = "rehearsal")]
+mod rehearsal;
 mod usage;
 mod watch;
 
@@ -17,9 +19,10 @@ use autotune_model::{
     Bytes, Confinement, CpuSet, LoadRecord, Service, ServiceName, ServiceRecord, ServiceUser,
     TrialSpec,
 };
-use autotune_process::{Launch, ProcessError, RunAs, StopSignal, Supervised, clock};
+use autotune_process::{Ipc, Launch, ProcessError, RunAs, StopSignal, Supervised, clock};
 use autotune_server::{
-    Command, Redactor, ServicePlace, ServiceRendering, render_service, render_service_setup,
+    Command, Redactor, ServiceCommands, ServicePlace, ServiceRendering, render_service,
+    render_service_setup,
 };
 
 use crate::context::{ServiceUp, TrialEvent};
@@ -30,6 +33,9 @@ use crate::prepare::Trials;
 use crate::reach::Reach;
 use crate::setup::Building;
 use crate::workers::describe;
+#[cfg(feature = "rehearsal")]
+pub use rehearsal::{RehearsedReady, RehearsedService};
+
 use folder::{Roots, ServiceFolder};
 use ready::Asking;
 use usage::Look;
@@ -45,6 +51,8 @@ const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct Services {
     running: Vec<Running>,
+    /// Where each is, of those that were started.
+    places: BTreeMap<ServiceName, ServicePlace>,
     /// Where logs of those that ended too early are kept.
     logs: PathBuf,
 }
@@ -53,7 +61,6 @@ pub(crate) struct Services {
 #[derive(Debug)]
 struct Running {
     watched: Watched,
-    place: ServicePlace,
     up: ServiceUp,
     stop: StopSignal,
     redactor: Redactor,
@@ -79,6 +86,29 @@ struct Prepared<'a> {
     stop: StopSignal,
 }
 
+impl Prepared<'_> {
+    /// What its setup steps build.
+    fn building(&self) -> Building<'_> {
+        Building {
+            part: &self.part,
+            dir: &self.service.dir,
+            steps: &self.service.setup,
+            root: &self.roots.cache,
+            user: self.user.as_ref(),
+        }
+    }
+}
+
+/// One start, ready to be made.
+struct ServiceOrders {
+    folder: ServiceFolder,
+    place: ServicePlace,
+    commands: ServiceCommands,
+    launch: Launch,
+    /// How many CPUs it may use.
+    cpus: u32,
+}
+
 impl Trials {
     /// Builds what the services need, then starts one after the other.
     pub(crate) async fn start_services(
@@ -92,8 +122,10 @@ impl Trials {
         }
         self.services.logs = logs::folder(&self.context.run_root);
         for one in prepared {
-            let running = self.start_service(one, on_event).await?;
+            let name = one.service.name.clone();
+            let (running, place) = self.start_service(one, on_event).await?;
             self.services.running.push(running);
+            self.services.places.insert(name, place);
         }
         Ok(())
     }
@@ -103,6 +135,18 @@ impl Trials {
         service: &'a Service,
         on_event: &mut dyn FnMut(TrialEvent),
     ) -> Result<Prepared<'a>, TrialError> {
+        let mut prepared = self.describe_service(service)?;
+        prepared.reach.resolve().await;
+        let of_user = of_user(prepared.user.as_ref());
+        let rendering = self.service_rendering(service, &of_user);
+        let render = |cache: &std::path::Path| render_service_setup(rendering, cache);
+        let cache = self.set_up(prepared.building(), &render, on_event).await?;
+        prepared.cache = cache;
+        Ok(prepared)
+    }
+
+    /// A service before its setup steps: it has no folder yet.
+    fn describe_service<'a>(&self, service: &'a Service) -> Result<Prepared<'a>, TrialError> {
         let part = Part::Service(service.name.clone());
         let user = user(service)?;
         let stop = service
@@ -116,25 +160,13 @@ impl Trials {
             part: part.clone(),
             entry,
         })?;
-        reach.resolve().await;
         let roots = Roots::find(&self.context, (&service.name, user.as_ref()))?;
-        let of_user = of_user(user.as_ref());
-        let rendering = self.service_rendering(service, &of_user);
-        let building = Building {
-            part: &part,
-            dir: &service.dir,
-            steps: &service.setup,
-            root: &roots.cache,
-            user: user.as_ref(),
-        };
-        let render = |cache: &std::path::Path| render_service_setup(rendering, cache);
-        let cache = self.set_up(building, &render, on_event).await?;
         Ok(Prepared {
             service,
             part,
             user,
             roots,
-            cache,
+            cache: PathBuf::new(),
             reach,
             stop,
         })
@@ -157,28 +189,20 @@ impl Trials {
         &self,
         prepared: Prepared<'_>,
         on_event: &mut dyn FnMut(TrialEvent),
-    ) -> Result<Running, TrialError> {
+    ) -> Result<(Running, ServicePlace), TrialError> {
         let Prepared { service, user, .. } = &prepared;
         let name = service.name.clone();
         on_event(TrialEvent::ServiceStarting {
             service: name.clone(),
         });
-        let folder = ServiceFolder::make(&prepared.roots.run, user.as_ref())?;
-        let place = ServicePlace {
-            cache: prepared.cache.clone(),
-            run: folder.run(),
-            address: free_address(clock::monotonic_ns())?,
-        };
-        let of_user = of_user(user.as_ref());
-        let rendering = self.service_rendering(service, &of_user);
-        let commands = render_service(rendering, &place, &self.services.places());
-        let commands = commands.map_err(|source| TrialError::Render {
-            part: prepared.part.clone(),
-            source,
-        })?;
-        let redactor = commands.start.redactor.clone();
-        let (set, cpus) = self.cpus_of(service);
-        let launch = self.service_launch(&prepared, (&commands.start, set), &folder);
+        let ServiceOrders {
+            folder,
+            place,
+            commands,
+            launch,
+            cpus,
+        } = self.service_orders(&prepared)?;
+        let redactor = commands.start.redactor;
         let fault = |what: String| TrialError::Service {
             service: name.clone(),
             what,
@@ -215,13 +239,39 @@ impl Trials {
             cpus,
             ready: took,
         };
-        Ok(Running {
+        let running = Running {
             watched: Watched::begin(supervised, prepared.reach),
-            place,
             up,
             stop: prepared.stop,
             redactor,
             folder,
+        };
+        Ok((running, place))
+    }
+
+    /// All that is decided before a service is started. Starts nothing.
+    fn service_orders(&self, prepared: &Prepared<'_>) -> Result<ServiceOrders, TrialError> {
+        let folder = ServiceFolder::make(&prepared.roots.run, prepared.user.as_ref())?;
+        let place = ServicePlace {
+            cache: prepared.cache.clone(),
+            run: folder.run(),
+            address: free_address(clock::monotonic_ns())?,
+        };
+        let of_user = of_user(prepared.user.as_ref());
+        let rendering = self.service_rendering(prepared.service, &of_user);
+        let commands = render_service(rendering, &place, &self.services.places());
+        let commands = commands.map_err(|source| TrialError::Render {
+            part: prepared.part.clone(),
+            source,
+        })?;
+        let (set, cpus) = self.cpus_of(prepared.service);
+        let launch = self.service_launch(prepared, (&commands.start, set), &folder);
+        Ok(ServiceOrders {
+            folder,
+            place,
+            commands,
+            launch,
+            cpus,
         })
     }
 
@@ -241,6 +291,8 @@ impl Trials {
             // [limits] are the server's.
             confinement: Confinement::default(),
             user: prepared.user.clone(),
+            // PostgreSQL has a segment that it would leave when it is killed.
+            ipc: Ipc::Own,
             marker: self.marker.clone(),
             sample_every: Some(SAMPLE_EVERY),
             // Samples are of many trials: they carry the clock's own time.
@@ -261,10 +313,7 @@ impl Trials {
 impl Services {
     /// What fills the holes of others.
     pub(crate) fn places(&self) -> BTreeMap<ServiceName, ServicePlace> {
-        let running = self.running.iter();
-        running
-            .map(|one| (one.up.name.clone(), one.place.clone()))
-            .collect()
+        self.places.clone()
     }
 
     /// What is told of them.

@@ -10,7 +10,7 @@ use super::group::Group;
 use super::leftover::name_of;
 use crate::clock;
 use crate::error::{LaunchStep, ProcessError};
-use crate::launch::Launch;
+use crate::launch::{Ipc, Launch};
 use crate::marker::Marker;
 use crate::run::run_to_end;
 
@@ -77,6 +77,7 @@ async fn try_means(
             enforcement: Enforcement::By(means),
         },
         user: None,
+        ipc: Ipc::Shared,
         marker: marker.clone(),
         sample_every: None,
         origin_monotonic_ns: clock::monotonic_ns(),

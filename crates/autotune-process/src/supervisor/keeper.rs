@@ -93,7 +93,12 @@ pub(crate) fn start(
             1
         }
     });
-    sys::new_process(isolation.flags(), body)
+    let mut flags = isolation.flags();
+    flags.set(
+        CloneFlags::CLONE_NEWIPC,
+        prepared.own_ipc && isolation.is_namespace(),
+    );
+    sys::new_process(flags, body)
 }
 
 fn errno_of(error: &io::Error) -> i32 {

@@ -9,7 +9,7 @@ use autotune_model::{Bytes, Peer, ProcessRole, ProcessSample, ServerSample};
 use serde::{Deserialize, Serialize};
 
 use crate::error::ProcessError;
-use crate::launch::{IsolationRequest, Launch};
+use crate::launch::{Ipc, IsolationRequest, Launch};
 use crate::marker::MARKER_VARIABLE;
 use crate::signal::ExitStatus;
 use crate::wire::confinement::WireConfinement;
@@ -124,6 +124,7 @@ pub(crate) struct WireLaunch {
     pub(crate) cpus: Option<Vec<usize>>,
     pub(crate) confinement: WireConfinement,
     pub(crate) user: Option<WireUser>,
+    pub(crate) own_ipc: bool,
     pub(crate) sample_every_us: Option<u64>,
     pub(crate) origin_monotonic_ns: u64,
     pub(crate) isolate: bool,
@@ -173,6 +174,7 @@ impl WireLaunch {
                 gid: user.gid,
                 groups: user.groups.clone(),
             }),
+            own_ipc: launch.ipc == Ipc::Own,
             sample_every_us: launch.sample_every.map(microseconds),
             origin_monotonic_ns: launch.origin_monotonic_ns,
             isolate: isolation == IsolationRequest::Auto,
@@ -463,6 +465,7 @@ mod tests {
             cpus: None,
             confinement: autotune_model::Confinement::default(),
             user: None,
+            ipc: Ipc::Shared,
             marker: marker(),
             sample_every: None,
             origin_monotonic_ns: 0,

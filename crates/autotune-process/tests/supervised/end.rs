@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use autotune_process::{ExitStatus, IsolationRequest, ProcessError, ProcessEvent, StopSignal};
+use autotune_process::{ExitStatus, Ipc, IsolationRequest, ProcessError, ProcessEvent, StopSignal};
 
 use crate::support::{Bench, Case, PATIENCE, wait};
 
 pub(crate) const CASES: &[(&str, Case)] = &[
+    (
+        "shared_memory_of_its_own_is_nobody_elses",
+        shared_memory_of_its_own_is_nobody_elses,
+    ),
     ("asked_it_ends_by_itself", asked_it_ends_by_itself),
     (
         "only_the_main_process_is_asked",
@@ -189,5 +193,22 @@ fn dropped_while_stopping_everything_ends(isolation: IsolationRequest) {
         assert!(none.is_err(), "it ignores the signal");
         drop(server);
         bench.assert_nothing_left().await;
+    });
+}
+
+/// Shared memory of System V outlives its processes, but not its namespace.
+fn shared_memory_of_its_own_is_nobody_elses(isolation: IsolationRequest) {
+    wait(async {
+        let machine = std::fs::read_link("/proc/self/ns/ipc").expect("readable");
+        let machine = machine.display().to_string();
+        for ipc in [Ipc::Shared, Ipc::Own] {
+            let mut bench = Bench::new(isolation, "readlink /proc/self/ns/ipc; echo ready");
+            bench.launch.ipc = ipc;
+            let mut server = bench.start_ready().await;
+            let is_own = ipc == Ipc::Own && server.isolation() == "pid-namespace";
+            assert_eq!(!bench.log().contains(&machine), is_own, "{}", bench.log());
+            server.stop(StopSignal::Term, PATIENCE).await.expect("ends");
+            bench.assert_nothing_left().await;
+        }
     });
 }

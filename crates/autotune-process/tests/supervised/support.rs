@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use autotune_model::{Bytes, Confinement, Secret};
 use autotune_process::{
-    IsolationRequest, Launch, Marker, ProcessError, Supervised, SupervisorSetup, clock,
+    Ipc, IsolationRequest, Launch, Marker, ProcessError, Supervised, SupervisorSetup, clock,
 };
 use tempfile::TempDir;
 
@@ -39,6 +39,7 @@ impl Bench {
             cpus: None,
             confinement: Confinement::default(),
             user: None,
+            ipc: Ipc::Shared,
             marker: Marker::for_this_process().expect("a marker"),
             sample_every: None,
             origin_monotonic_ns: clock::monotonic_ns(),

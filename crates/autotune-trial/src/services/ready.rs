@@ -2,6 +2,7 @@
 //! success, or the port takes a connection.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use autotune_model::text::Row;
@@ -30,6 +31,19 @@ pub(super) struct Asking<'a> {
     pub(super) address: SocketAddr,
     pub(super) user: Option<&'a RunAs>,
     pub(super) folder: &'a ServiceFolder,
+}
+
+impl<'a> Asking<'a> {
+    /// The command that asks, as it is run.
+    pub(super) fn tool(&self, command: &'a Command, log: &'a Path) -> Tool<'a> {
+        Tool {
+            command,
+            dir: &self.service.dir,
+            log,
+            cpus: None,
+            user: self.user,
+        }
+    }
 }
 
 /// Why a service cannot be used.
@@ -95,13 +109,8 @@ impl Trials {
         command: &Command,
         until: Instant,
     ) -> Result<(), NotReady> {
-        let tool = Tool {
-            command,
-            dir: &asking.service.dir,
-            log: &asking.folder.ready_log(),
-            cpus: None,
-            user: asking.user,
-        };
+        let log = asking.folder.ready_log();
+        let tool = asking.tool(command, &log);
         let line = command.redactor.clean(&command.argv.join(" "));
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -129,14 +138,7 @@ impl Trials {
         path: &str,
         until: Instant,
     ) -> Result<(), NotReady> {
-        let endpoint = Endpoint::get("ready", path);
-        let filling = Filling {
-            session: &LoginSession::default(),
-            data: &[],
-            row: Row::Question(0),
-        };
-        let question = Question::of(endpoint.asked(), &filling);
-        let question = question.map_err(|why| NotReady::Unaskable(why.to_string()))?;
+        let question = path_question(path).map_err(NotReady::Unaskable)?;
         let good: Vec<u16> = (200..300).collect();
         if may_meet_itself(asking.address) {
             until_listened_on(asking.address, until).await;
@@ -156,6 +158,16 @@ impl Trials {
             }
         }
     }
+}
+
+pub(super) fn path_question(path: &str) -> Result<Question, String> {
+    let endpoint = Endpoint::get("ready", path);
+    let filling = Filling {
+        session: &LoginSession::default(),
+        data: &[],
+        row: Row::Question(0),
+    };
+    Question::of(endpoint.asked(), &filling).map_err(|why| why.to_string())
 }
 
 /// Until the port takes a connection.

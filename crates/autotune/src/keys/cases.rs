@@ -224,6 +224,41 @@ min_effect = "0.1%"
 time = "1h"
 "#;
 
+/// A server with what it needs beside it.
+const SERVICE: &str = r#"
+name = "keys"
+
+[service.db]
+start = "database --port {{ port }} --at {{ run }}"
+ready = "/up"
+stop = "TERM"
+user = "root"
+cpus = [1]
+dir = "app"
+setup = ["build -r needs.txt"]
+env = { MODE = "fast", OWN = { from_env = "PATH" }, KEY = { from_env = "PATH", secret = true } }
+may_reach = ["203.0.113.7"]
+
+[server.app]
+profile = "gunicorn"
+app = "app:app"
+dir = "app"
+env = { DB = "{{ service.db.host }}:{{ service.db.port }}" }
+
+[grid]
+workers = [1]
+
+[[endpoint]]
+name = "index"
+path = "/"
+
+[load.open]
+rate = 20
+
+[budget]
+time = "1h"
+"#;
+
 /// A command that says no more than a server of another profile could.
 const OTHER_PROFILE: &str = r#"
 name = "keys"
@@ -367,6 +402,18 @@ pub(super) const CASES: &[Case] = &[
     case("objective.max_memory", OBJECTIVE, ("accept", "max_memory = \"150MiB\"\naccept"), VERDICT),
     case("objective.accept", OBJECTIVE, ("50%", "1%"), VERDICT),
     case("objective.min_effect", OBJECTIVE, ("0.1%", "70%"), VERDICT),
+    case("service.NAME.start", SERVICE, ("database --port", "database --quick --port"), LAUNCH),
+    case("service.NAME.ready", SERVICE, (r#""/up""#, r#"["is_up", "{{ port }}"]"#), READY),
+    case("service.NAME.stop", SERVICE, ("TERM", "INT"), STOP),
+    case("service.NAME.user", SERVICE, (r#"user = "root""#, r#"user = "nobody""#), LAUNCH),
+    case("service.NAME.user.when_root", SERVICE, (r#"user = "root""#, r#"user = { when_root = "nobody" }"#), LAUNCH),
+    case("service.NAME.cpus", SERVICE, ("cpus = [1]", "cpus = [0]"), LAUNCH),
+    case("service.NAME.dir", SERVICE, ("dir = \"app\"\nsetup", "dir = \"other\"\nsetup"), LAUNCH),
+    case("service.NAME.setup", SERVICE, ("build -r", "build -v -r"), SETUP),
+    case("service.NAME.env.NAME", SERVICE, ("fast", "slow"), LAUNCH),
+    case("service.NAME.env.NAME.from_env", SERVICE, (r#"OWN = { from_env = "PATH" }"#, r#"OWN = { from_env = "HOME" }"#), LAUNCH),
+    case("service.NAME.env.NAME.secret", SERVICE, ("secret = true", "secret = false"), LOG),
+    case("service.NAME.may_reach", SERVICE, ("203.0.113.7", "198.51.100.1"), REACH),
     case("limits.memory", OBJECTIVE, ("[budget]", "[limits]\nmemory = \"1GiB\"\n[budget]"), LAUNCH),
     case("limits.cpus", OBJECTIVE, ("[budget]", "[limits]\ncpus = 1.5\n[budget]"), LAUNCH),
     case("limits.files", OBJECTIVE, ("[budget]", "[limits]\nfiles = 1024\n[budget]"), LAUNCH),

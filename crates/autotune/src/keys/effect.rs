@@ -18,7 +18,7 @@ use autotune_model::{
 use autotune_process::Launch;
 use autotune_search::{Known, Procedure};
 use autotune_server::{Answer, CheckFailure, Http, LoginPlan};
-use autotune_trial::{Rehearsal, TrialContext, rehearse};
+use autotune_trial::{Rehearsal, RehearsedReady, RehearsedService, TrialContext, rehearse};
 
 use super::answers::{self, Listening, answer};
 use super::history::history;
@@ -321,7 +321,8 @@ fn of_trial(rehearsal: &Rehearsal) -> Vec<(&'static str, String)> {
     };
     let [_, cache] = &rehearsal.holes;
     let setup = all(&rehearsal.setup);
-    vec![
+    let services = rehearsal.services.iter().flat_map(of_service);
+    let of_server = vec![
         (SETUP, format!("{setup} {}", cache.display())),
         (FOLDER, format!("{:?}", rehearsal.folder)),
         (LAUNCH, launch(&rehearsal.server)),
@@ -330,7 +331,35 @@ fn of_trial(rehearsal: &Rehearsal) -> Vec<(&'static str, String)> {
         (STOP, debug(&rehearsal.stop)),
         (REACH, debug(&rehearsal.outside)),
         (GENERATOR, debug(&rehearsal.load.cpus)),
-    ]
+    ];
+    of_server.into_iter().chain(services).collect()
+}
+
+/// What the start of a service would do.
+fn of_service(service: &RehearsedService) -> Vec<(&'static str, String)> {
+    let ready = match &service.ready {
+        RehearsedReady::Command(command) => launch(command),
+        RehearsedReady::Path(question) => debug(question),
+        RehearsedReady::Port => "its port".to_owned(),
+    };
+    let setup: Vec<String> = service.setup.iter().map(launch).collect();
+    let ([run, cache], port) = &service.holes;
+    let parts = [
+        (SETUP, format!("{} {}", setup.join("\n"), cache.display())),
+        (LAUNCH, launch(&service.start)),
+        (READY, ready),
+        (STOP, debug(&service.stop)),
+        (REACH, debug(&service.outside)),
+    ];
+    // The fresh folder and the port are others each time.
+    let normal = |text: String| {
+        text.replace(&run.display().to_string(), "<run of the service>")
+            .replace(&port.to_string(), "<port of the service>")
+    };
+    parts
+        .into_iter()
+        .map(|(name, text)| (name, normal(text)))
+        .collect()
 }
 
 fn debug(value: &impl Debug) -> String {
@@ -347,6 +376,8 @@ fn launch(launch: &Launch) -> String {
         log_limit: _,
         cpus,
         confinement,
+        user,
+        ipc: _,
         marker: _,
         sample_every: _,
         origin_monotonic_ns: _,
@@ -356,7 +387,7 @@ fn launch(launch: &Launch) -> String {
         .map(|(name, value)| (name.as_str(), value.expose().as_str()))
         .collect();
     let dir = dir.display();
-    format!("{argv:?} in {dir} on {cpus:?} under {confinement:?} with {env:?}")
+    format!("{argv:?} in {dir} as {user:?} on {cpus:?} under {confinement:?} with {env:?}")
 }
 
 fn of_load(
@@ -405,6 +436,14 @@ fn normal(text: &str, rehearsal: &Rehearsal) -> String {
     let [run, _] = &rehearsal.holes;
     let shown = |path: &Path| path.display().to_string();
     let address = rehearsal.load.target;
+    let mut text = text.to_owned();
+    // A server may name them.
+    for service in &rehearsal.services {
+        let ([run, _], port) = &service.holes;
+        text = text
+            .replace(&shown(run), "<run of a service>")
+            .replace(&port.to_string(), "<port of a service>");
+    }
     text.replace(&shown(run), "<run>")
         .replace(&address.to_string(), "<address>")
         .replace(&address.port().to_string(), "<port>")
