@@ -16,12 +16,16 @@ use effect::{Effect, Place};
 
 /// Keys that leave a study the same when they change: what was measured stays
 /// comparable.
-const SAME_STUDY: [&str; 8] = [
+const SAME_STUDY: [&str; 11] = [
     "budget.time",
     // That the CPUs are others is noticed beside the identity.
     "host.generator_cpus",
     "host.server_cpus",
     "name",
+    // What counts is what the files hold that its commands name.
+    "service.NAME.dir",
+    "service.NAME.env.NAME.secret",
+    "service.NAME.may_reach",
     "server.NAME.env.NAME.secret",
     "server.NAME.may_reach",
     "server.NAME[command].env.NAME.secret",

@@ -5,10 +5,9 @@ use serde_json::Value;
 
 const KEYS: &str = include_str!("keys.toml");
 /// What stands in a path of the schema without being a key of the grid file.
-const BETWEEN: [&str; 8] = [
+const BETWEEN: [&str; 7] = [
     "properties",
     "patternProperties",
-    super::NAME,
     "additionalProperties",
     "items",
     "anyOf",
@@ -39,13 +38,14 @@ fn walk(schema: &mut Value, table: &str, keys: &toml::Table) {
             .collect(),
         Value::Array(items) => items
             .iter_mut()
-            .map(|value| (super::NAME.to_owned(), value))
+            .map(|value| ("items".to_owned(), value))
             .collect(),
         _ => Vec::new(),
     };
     // What stands under `if` asks for keys and describes none.
     for (name, value) in members.into_iter().filter(|(name, _)| name != "if") {
-        let is_key = !BETWEEN.contains(&name.as_str());
+        // A name that the user gives stands as its pattern.
+        let is_key = !BETWEEN.contains(&name.as_str()) && !name.starts_with('^');
         walk(value, if is_key { &name } else { table }, keys);
     }
 }

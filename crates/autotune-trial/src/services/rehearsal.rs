@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use autotune_model::{Peer, ServiceReady};
 use autotune_process::{Launch, StopSignal};
-use autotune_server::{Question, render_service_setup};
+use autotune_server::{Question, Redactor, render_service_setup};
 
 use super::ready::{Asking, path_question};
 use super::{ServiceOrders, of_user};
@@ -26,6 +26,8 @@ pub struct RehearsedService {
     pub stop: StopSignal,
     /// The first of the peers that it may not have reached.
     pub outside: Option<Peer>,
+    /// Takes secrets out of its log.
+    pub redactor: Redactor,
     /// What `{{ run }}` and `{{ cache }}` stand for, and its port.
     pub holes: ([PathBuf; 2], u16),
 }
@@ -75,13 +77,19 @@ impl Trials {
             };
             let ready = self.rehearse_ready(&asking);
             let outside = prepared.reach.first_outside(peers).await.cloned();
-            let ServiceOrders { place, launch, .. } = orders;
+            let ServiceOrders {
+                place,
+                launch,
+                commands,
+                ..
+            } = orders;
             all.push(RehearsedService {
                 setup,
                 start: launch,
                 ready,
                 stop: prepared.stop,
                 outside,
+                redactor: commands.start.redactor,
                 holes: (
                     [place.run.clone(), place.cache.clone()],
                     place.address.port(),

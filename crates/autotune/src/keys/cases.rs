@@ -410,7 +410,7 @@ pub(super) const CASES: &[Case] = &[
     case("service.NAME.cpus", SERVICE, ("cpus = [1]", "cpus = [0]"), LAUNCH),
     case("service.NAME.dir", SERVICE, ("dir = \"app\"\nsetup", "dir = \"other\"\nsetup"), LAUNCH),
     case("service.NAME.setup", SERVICE, ("build -r", "build -v -r"), SETUP),
-    case("service.NAME.env.NAME", SERVICE, ("fast", "slow"), LAUNCH),
+    case("service.NAME.env", SERVICE, ("fast", "slow"), LAUNCH),
     case("service.NAME.env.NAME.from_env", SERVICE, (r#"OWN = { from_env = "PATH" }"#, r#"OWN = { from_env = "HOME" }"#), LAUNCH),
     case("service.NAME.env.NAME.secret", SERVICE, ("secret = true", "secret = false"), LOG),
     case("service.NAME.may_reach", SERVICE, ("203.0.113.7", "198.51.100.1"), REACH),

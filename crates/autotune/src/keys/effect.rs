@@ -344,7 +344,11 @@ fn of_service(service: &RehearsedService) -> Vec<(&'static str, String)> {
     };
     let setup: Vec<String> = service.setup.iter().map(launch).collect();
     let ([run, cache], port) = &service.holes;
+    // All that its log could hold.
+    let env = service.start.env.iter();
+    let env: Vec<&str> = env.map(|(_, value)| value.expose().as_str()).collect();
     let parts = [
+        (LOG, service.redactor.clean(&env.join("\n"))),
         (SETUP, format!("{} {}", setup.join("\n"), cache.display())),
         (LAUNCH, launch(&service.start)),
         (READY, ready),
