@@ -12,6 +12,7 @@ use crate::defaults::DEFAULTS;
 use crate::tree::Keys;
 use crate::{constraint, endpoint, environment, file, goal, load, server};
 
+mod json;
 mod limits;
 mod login;
 
@@ -337,6 +338,10 @@ fn expect() -> Value {
             ),
             "min_bytes" => (size(), "The least bytes that a body may have."),
             "max_bytes" => (size(), "The most bytes that a body may have."),
+            "json" => (
+                json::expected(),
+                "What the body says as JSON: by JSON pointer the value that stands there, { \"/data/0/id\" = 5, \"/ok\" = true }, or { exists = true }, { exists = false }, { null = true }. Such a body has at most 1 MiB.",
+            ),
             _ => return None,
         };
         Some(with_default(
@@ -538,9 +543,10 @@ pub(crate) mod tests {
         let server = format!("/properties/server/patternProperties/{NAME}");
         let of_login = login::tests::places();
         let of_login = of_login.into_iter().map(|(keys, path)| (keys, at(&path)));
-        let (keys, path) = limits::tests::place();
+        let [json, limits] = [json::tests::place(), limits::tests::place()];
         let others = vec![
-            (keys, at(path)),
+            (json.0, at(json.1)),
+            (limits.0, at(limits.1)),
             (&file::KEYS, at("/properties")),
             (
                 &server::COMMAND_KEYS,
