@@ -37,6 +37,21 @@ fn document(done: &Done) -> Value {
 }
 
 #[test]
+fn an_answer_that_is_not_the_json_that_is_expected_stops_it() {
+    if !tools::has_python() {
+        return;
+    }
+    let place = study::place("20m");
+    let grid = read(&place.work().join("grid.toml"));
+    let expected = "path = \"/\"\nexpect = { json = { \"/ok\" = true } }";
+    place.write("grid.toml", &grid.replacen("path = \"/\"", expected, 1));
+    let done = place.run(&["check", "grid.toml"]);
+    done.assert_code(5);
+    done.assert_says("endpoint `hello` (/) answered with a body that is no JSON: expected value");
+    done.assert_says("body: hello");
+}
+
+#[test]
 fn a_good_grid_is_shown_as_a_page() {
     let Some(place) = place("") else {
         return;

@@ -277,7 +277,8 @@ fn takes(shape: &Value) -> String {
         },
         "number" => match (shape["minimum"].as_f64(), shape["maximum"].as_f64()) {
             (Some(min), Some(max)) => format!("a number from {min} to {max}"),
-            _ => "a number above zero".to_owned(),
+            _ if shape["exclusiveMinimum"].is_number() => "a number above zero".to_owned(),
+            _ => "a number".to_owned(),
         },
         other => other.to_owned(),
     }

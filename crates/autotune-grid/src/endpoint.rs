@@ -9,6 +9,7 @@ use toml::de::DeValue;
 
 use crate::environment;
 use crate::fault::{Checked, Faults, GridFault};
+use crate::json;
 use crate::message;
 use crate::template::{self, Names};
 use crate::tree::{Keys, Node, Table, all};
@@ -20,7 +21,7 @@ pub(crate) const KEYS: Keys<'_> = Keys {
     planned: &[],
 };
 pub(crate) const EXPECT_KEYS: Keys<'_> = Keys {
-    known: &["status", "contains", "min_bytes", "max_bytes"],
+    known: &["status", "contains", "min_bytes", "max_bytes", "json"],
     planned: &[],
 };
 
@@ -237,12 +238,15 @@ pub(crate) fn expect(table: &Table<'_>, faults: &mut Faults) -> Checked<Expect> 
             text => Ok(text.to_owned()),
         })
         .transpose();
-    let (min_bytes, max_bytes) = bytes(&table, faults)?;
+    let sizes = bytes(&table, faults);
+    let json = json::read(&table, faults);
+    let (min_bytes, max_bytes) = sizes?;
     Ok(Expect {
         status: status?,
         contains: contains?,
         min_bytes,
         max_bytes,
+        json: json?,
     })
 }
 

@@ -18,6 +18,7 @@ mod template;
 mod endpoint;
 mod environment;
 mod goal;
+mod json;
 mod limits;
 mod load;
 mod login;

@@ -13,6 +13,7 @@ use crate::endpoint;
 use crate::environment;
 use crate::fault::{Checked, Faults, GridFault, did_you_mean, in_words, likely};
 use crate::file::GridFile;
+use crate::json;
 use crate::message::{self, is_header_value};
 use crate::scalar::{is_name, is_variable};
 use crate::template::{ColumnUse, Names, plain};
@@ -336,12 +337,8 @@ fn extractor(node: &Node<'_>, faults: &mut Faults) -> Checked<Extractor> {
         "cookie" => Ok(Extractor::Cookie(place.filled_text(faults)?.to_owned())),
         "json" => {
             let pointer = place.text(faults)?;
-            if pointer.is_empty() || pointer.starts_with('/') {
-                return Ok(Extractor::Json(pointer.to_owned()));
-            }
-            let message = "`json` takes a JSON pointer, which begins with a slash";
-            let fault = place.fault(message, "no pointer");
-            Err(faults.add(fault.hint(format!("write \"/{}\"", pointer.replace('.', "/")))))
+            json::pointer(pointer, place.fault(json::NO_POINTER, "no pointer"), faults)
+                .map(Extractor::Json)
         }
         other => {
             let message = format!("unknown key `{other}` in {}", table.title);

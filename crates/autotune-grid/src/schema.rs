@@ -12,6 +12,7 @@ use crate::defaults::DEFAULTS;
 use crate::tree::Keys;
 use crate::{constraint, endpoint, environment, file, goal, load, server};
 
+mod expect;
 mod keys;
 mod limits;
 mod login;
@@ -314,7 +315,7 @@ fn endpoint_schema() -> Value {
                 json!({ "type": "number", "exclusiveMinimum": 0 }),
                 "Its share of the requests, and its weight in the objective.",
             ),
-            "expect" => (expect(), "What makes an answer good."),
+            "expect" => (expect::expect(), "What makes an answer good."),
             _ => return None,
         };
         Some(with_default(described(shape, words), &["endpoint", key]))
@@ -325,29 +326,6 @@ fn endpoint_schema() -> Value {
 
 fn methods() -> Value {
     json!({ "enum": Method::ALL.map(Method::as_str) })
-}
-
-fn expect() -> Value {
-    object(&endpoint::EXPECT_KEYS, &[], |key| {
-        let size = || json!({ "type": "integer", "minimum": 0, "maximum": endpoint::MOST_BYTES });
-        let (shape, words) = match key {
-            "status" => (
-                json!({ "type": "array", "minItems": 1, "items": { "type": "integer", "minimum": 100, "maximum": 599 } }),
-                "The HTTP statuses that are good, such as [200, 304].",
-            ),
-            "contains" => (
-                json!({ "type": "string", "minLength": 1 }),
-                "A text that the body holds, word for word.",
-            ),
-            "min_bytes" => (size(), "The least bytes that a body may have."),
-            "max_bytes" => (size(), "The most bytes that a body may have."),
-            _ => return None,
-        };
-        Some(with_default(
-            described(shape, words),
-            &["endpoint", "expect", key],
-        ))
-    })
 }
 
 fn load_schema() -> Value {
@@ -546,9 +524,10 @@ pub(crate) mod tests {
         let server = format!("/properties/server/patternProperties/{NAME}");
         let places = [login::tests::places(), service::tests::places()].concat();
         let elsewhere = places.into_iter().map(|(keys, path)| (keys, at(&path)));
-        let (keys, path) = limits::tests::place();
+        let [json, limits] = [expect::tests::place(), limits::tests::place()];
         let others = vec![
-            (keys, at(path)),
+            (json.0, at(json.1)),
+            (limits.0, at(limits.1)),
             (&file::KEYS, at("/properties")),
             (
                 &server::COMMAND_KEYS,

@@ -84,6 +84,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.answers > 0
     }
 
+    /// What was kept of the body of the last answer.
+    pub(crate) fn kept_body(&self) -> &[u8] {
+        self.reader.kept()
+    }
+
     /// When the first byte of the current request was written.
     pub(crate) fn written_ns(&self) -> Option<u64> {
         self.written_ns
@@ -96,6 +101,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         cx: &mut Context<'_>,
     ) -> Poll<Ending> {
         self.poll_send(exchange, cx);
+        self.reader.keep_body(exchange.request.wants_json());
         loop {
             let received = ready!(self.poll_receive(exchange.scratch, cx));
             let end_ns = exchange.clock.now();

@@ -319,7 +319,10 @@ impl<'a, T: Transport, C: Clock> Engine<'a, T, C> {
         let arrival = flight.arrival;
         match ending.result {
             Ok(answer) => {
-                let how = self.judge_answer(arrival.endpoint, answer);
+                // Its end was noted when its last byte came: what a look into the
+                // body takes is the generator's time and not the answer's.
+                let body = connection.kept_body();
+                let how = self.judge_answer(arrival.endpoint, (answer, body));
                 self.end(id, how, ending.end_ns);
                 if answer.reusable && self.plan.connections == ConnectionPolicy::KeepAlive {
                     self.pool.keep(slot, arrival.user, connection);

@@ -2,7 +2,9 @@
 //! `connection`, and which one is sent to `source`.
 
 use autotune_model::text::{Row, USER_AGENT};
-use autotune_model::{ConnectionPolicy, DataTable, Endpoint, Expect, Filling, LoginSession};
+use autotune_model::{
+    ConnectionPolicy, DataTable, Endpoint, Expect, Filling, LoginSession, judge_json,
+};
 
 use crate::plan::{LoadError, LoadPlan};
 use crate::search::Needle;
@@ -128,6 +130,16 @@ impl Request {
     }
 
     /// Whether a body of this length is a good one.
+    /// Whether the body is looked into once it is whole, and so must be kept.
+    pub(crate) fn wants_json(&self) -> bool {
+        !self.expect.json.is_empty()
+    }
+
+    /// Whether a body that was kept says what it must.
+    pub(crate) fn says(&self, body: &[u8]) -> bool {
+        judge_json(&self.expect.json, body).is_none()
+    }
+
     pub(crate) fn fits(&self, bytes: u64) -> bool {
         self.expect.fits(bytes)
     }

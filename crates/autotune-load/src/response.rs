@@ -1,6 +1,8 @@
 //! One answer, read from bytes that come in pieces: head by `httparse`, end of
 //! the body by `body`. Knows no socket and no clock.
 
+use autotune_model::json::MOST_JSON_BYTES;
+
 use crate::body::Body;
 use crate::search::{Matched, Needle};
 
@@ -55,6 +57,10 @@ pub(crate) struct ResponseReader {
     matched: Matched,
     /// Of the body, so far.
     bytes: u64,
+    /// Whether the body is kept.
+    keeps: bool,
+    /// The body, as far as it is kept; takes no memory until one is.
+    kept: Vec<u8>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -72,6 +78,18 @@ impl ResponseReader {
         self.head = None;
         self.matched = Matched::default();
         self.bytes = 0;
+        self.kept.clear();
+    }
+
+    /// Whether the body of the answer that comes is to be kept.
+    pub(crate) fn keep_body(&mut self, keeps: bool) {
+        self.keeps = keeps;
+    }
+
+    /// What was kept of the last body: all of it, or one byte more than is looked
+    /// into.
+    pub(crate) fn kept(&self) -> &[u8] {
+        &self.kept
     }
 
     /// Goes on with the next bytes, at least one; the answer once it is whole.
@@ -92,8 +110,13 @@ impl ResponseReader {
             return Ok(None);
         };
         let (matched, bytes) = (&mut self.matched, &mut self.bytes);
+        let (keeps, kept) = (self.keeps, &mut self.kept);
         let mut sink = |content: &[u8]| {
             *bytes += content.len() as u64;
+            if keeps {
+                let room = (MOST_JSON_BYTES + 1).saturating_sub(kept.len());
+                kept.extend_from_slice(&content[..content.len().min(room)]);
+            }
             if let Some(needle) = needle {
                 needle.advance(matched, content);
             }
@@ -467,6 +490,39 @@ mod tests {
         assert_eq!(read(&[wire], None), Err(Ok(Malformed::Excess)));
         let wire = b"HTTP/1.1 204 No Content\r\n\r\ngarbage";
         assert_eq!(read(&[wire], None), Err(Ok(Malformed::Excess)));
+    }
+
+    #[test]
+    fn a_body_is_kept_only_where_it_is_looked_into() {
+        let mut reader = ResponseReader::default();
+        let wire = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab";
+        let read = |reader: &mut ResponseReader| {
+            reader.begin();
+            assert_eq!(reader.feed(wire, None), Ok(None));
+            assert!(reader.feed(b"cd", None).expect("HTTP").is_some());
+        };
+        read(&mut reader);
+        assert_eq!((reader.kept(), reader.kept.capacity()), (&b""[..], 0));
+        reader.keep_body(true);
+        read(&mut reader);
+        assert_eq!(reader.kept(), b"abcd");
+        read(&mut reader);
+        assert_eq!(reader.kept(), b"abcd");
+    }
+
+    #[test]
+    fn no_more_of_a_body_is_kept_than_is_looked_into() {
+        let mut reader = ResponseReader::default();
+        reader.begin();
+        reader.keep_body(true);
+        let head = b"HTTP/1.1 200 OK\r\n\r\n";
+        assert_eq!(reader.feed(head, None), Ok(None));
+        for _ in 0..3 {
+            assert_eq!(reader.feed(&vec![b' '; MOST_JSON_BYTES], None), Ok(None));
+        }
+        assert_eq!(reader.kept().len(), MOST_JSON_BYTES + 1);
+        let answer = reader.finish(None).expect("ends with the stream");
+        assert_eq!(answer.bytes, 3 * MOST_JSON_BYTES as u64);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::json::JsonExpect;
 use crate::text::{Asked, Text};
 
 /// The name of an endpoint, as in `name = "api_1"`.
@@ -120,6 +121,7 @@ impl Endpoint {
                 contains: None,
                 min_bytes: None,
                 max_bytes: None,
+                json: Vec::new(),
             },
         }
     }
@@ -156,7 +158,7 @@ impl Endpoint {
 }
 
 /// What makes an answer good. The grid file defines success.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Expect {
     /// The statuses that are good.
     pub status: Vec<u16>,
@@ -166,6 +168,9 @@ pub struct Expect {
     pub min_bytes: Option<u64>,
     /// The most that a body may have; not below the least.
     pub max_bytes: Option<u64>,
+    /// What the body must say as JSON, in the order of the grid file; where this is
+    /// empty it need not be JSON.
+    pub json: Vec<JsonExpect>,
 }
 
 impl Expect {

@@ -117,7 +117,7 @@ pub enum LaunchStep {
     Dir,
     /// Bind to the CPUs.
     Cpus,
-    /// Make or enter the group that limits memory and CPUs.
+    /// Make or enter the group that limits memory and CPUs, or find it in effect.
     Group,
     /// Set the limit of open files.
     Limits,
@@ -147,7 +147,7 @@ impl fmt::Display for LaunchStep {
             Self::Fork => "make a process for",
             Self::Dir => "enter folder",
             Self::Cpus => "bind to CPUs",
-            Self::Group => "make or enter the cgroup of",
+            Self::Group => "limit memory and CPUs by the cgroup",
             Self::Limits => "set the limit of open files for",
             Self::User => "change the user for",
             Self::Exec => "run",

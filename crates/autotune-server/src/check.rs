@@ -2,12 +2,15 @@
 
 use std::fmt;
 
-use autotune_model::{Endpoint, EndpointName, Expect, Method, Secret, Unfilled};
+use autotune_model::{
+    Endpoint, EndpointName, Expect, JsonFault, Method, Secret, Unfilled, judge_json,
+};
 
 use crate::http::{Answer, HttpError};
 use crate::redact::Redactor;
 
 const EXCERPT_CHARS: usize = 300;
+const FOUND_CHARS: usize = 80;
 /// So much of a body is searched for secrets before an excerpt is made of it: a
 /// body can have 16 MiB, and a thousand sessions have some ten thousand secrets.
 const KEPT_BYTES: usize = 256 << 10;
@@ -122,7 +125,7 @@ impl Whom {
 }
 
 /// What is wrong with an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Problem {
     /// Another status.
     Status {
@@ -152,6 +155,8 @@ pub enum Problem {
         /// The text.
         text: String,
     },
+    /// The body says something else as JSON than it should, or is none.
+    Json(JsonFault),
     /// A value that a step is to take out of the answer is not there.
     Missing {
         /// What came.
@@ -188,6 +193,7 @@ impl fmt::Display for Problem {
             Self::Size { got, expected } => {
                 write!(f, "answered with {got} bytes, expected {expected}")
             }
+            Self::Json(fault) => write!(f, "answered {fault}"),
             Self::Lacks { text } => write!(f, "answered without the text `{text}`"),
             Self::Missing {
                 status,
@@ -249,8 +255,12 @@ impl CheckFailure {
             body.clean(redactor);
             self.excerpt = body.excerpt(redactor);
         }
-        if let Problem::Redirect { location, .. } = &mut self.problem {
-            *location = redactor.clean(location);
+        match &mut self.problem {
+            Problem::Redirect { location, .. } => *location = redactor.clean(location),
+            Problem::Json(JsonFault::Differs {
+                found: Some(found), ..
+            }) => *found = shortened(redactor.clean(found)),
+            _ => {}
         }
     }
 }
@@ -277,13 +287,22 @@ impl Problem {
                 expected: size(expect),
             });
         }
-        let text = expect.contains.as_ref()?;
-        let found = text.is_empty()
-            || answer
-                .body
-                .windows(text.len())
-                .any(|part| part == text.as_bytes());
-        (!found).then(|| Self::Lacks { text: text.clone() })
+        let lacks = expect.contains.as_ref().filter(|text| {
+            let found = |part: &[u8]| part == text.as_bytes();
+            !text.is_empty() && !answer.body.windows(text.len()).any(found)
+        });
+        if let Some(text) = lacks {
+            return Some(Self::Lacks { text: text.clone() });
+        }
+        judge_json(&expect.json, &answer.body).map(Self::Json)
+    }
+}
+
+/// A value that was found may be a whole document.
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(FOUND_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }
 
@@ -313,6 +332,7 @@ mod tests {
                 contains: Some("total".to_owned()),
                 min_bytes: Some(3),
                 max_bytes: Some(20),
+                json: Vec::new(),
             },
             ..Endpoint::get("a", "/a")
         };
@@ -359,6 +379,51 @@ mod tests {
         assert_eq!(
             check(200, None, "the total is much more"),
             said("answered with 22 bytes, expected 3 to 20")
+        );
+    }
+
+    /// What is said of this body where 5 is expected at `/data/id`.
+    fn of_json(body: &str, secrets: &[&str]) -> Option<String> {
+        let mut endpoint = Endpoint::get("a", "/a");
+        endpoint.expect.json = vec![autotune_model::JsonExpect {
+            pointer: "/data/id".to_owned(),
+            wanted: autotune_model::JsonWanted::Int(5),
+        }];
+        let answer = Answer {
+            status: 200,
+            headers: Vec::new(),
+            body: body.into(),
+        };
+        let mut failure = CheckFailure::judge(&endpoint, Ok(answer))?;
+        failure.clean(&Redactor::new(secrets.iter().copied()));
+        Some(failure.to_string())
+    }
+
+    #[test]
+    fn what_json_says_is_compared_and_shown_without_secrets() {
+        let said = |text: &str| Some(format!("endpoint `a` (/a) answered {text}"));
+        let expected = "expected 5 at /data/id";
+        let data = |found: &str| format!("{{\"data\": {{\"id\": {found}}}}}");
+        assert_eq!(of_json(&data("5"), &[]), None);
+        assert_eq!(
+            of_json(&data("6"), &[]),
+            said(&format!("with 6, {expected}"))
+        );
+        assert_eq!(
+            of_json("{}", &[]),
+            said(&format!("with nothing, {expected}"))
+        );
+        let secret = of_json(&data("\"my hunter2\""), &["hunter2"]);
+        assert_eq!(secret, said(&format!("with \"my (secret)\", {expected}")));
+        // A secret where a long value is cut is hidden before.
+        let long = data(&format!("\"{}hunter2\"", "x".repeat(75)));
+        let long = of_json(&long, &["hunter2"]).expect("another value");
+        assert!(!long.contains('h') || !long.contains("hun"), "{long}");
+        assert!(long.len() < 200, "{long}");
+        let html = of_json("<html>", &[]).expect("no JSON");
+        assert!(
+            html.contains("answered with a body that is no JSON"),
+            "{html}"
         );
     }
 

@@ -205,6 +205,10 @@ fn feed_request(feed: &mut Feed, asked: Asked<'_>, expect: &Expect) {
     for bytes in [expect.min_bytes, expect.max_bytes] {
         feed.texts(bytes.map(|bytes| bytes.to_string()).as_deref());
     }
+    // Nothing where nothing is expected: studies of before go on.
+    for one in &expect.json {
+        feed.texts(["json", &one.pointer, &format!("{:?}", one.wanted)]);
+    }
     feed.text("end");
 }
 
@@ -477,6 +481,11 @@ time = "1h"
             ("{{ csrf }}", "{{ word }}"),
             ("[[login.step]]", "[[login.step]]\nmethod = \"POST\""),
             ("[[login.step]]", "[[login.step]]\nexpect.min_bytes = 1"),
+            (
+                "[[login.step]]",
+                "[[login.step]]\nexpect.json = { \"/a\" = 1 }",
+            ),
+            ("[[endpoint]]", "[[endpoint]]\nexpect.json = { \"/a\" = 1 }"),
         ] {
             assert_ne!(of(from, to), same, "{to}");
         }

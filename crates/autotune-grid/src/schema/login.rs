@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    NAME, REQUEST_PATH, TOKEN, described, expect, filled, given_or_taken, object, with_default,
+    NAME, REQUEST_PATH, TOKEN, described, expect::expect, filled, given_or_taken, object,
+    with_default,
 };
 use crate::login;
 

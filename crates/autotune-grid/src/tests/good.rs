@@ -76,7 +76,10 @@ fn every_key_of_load_and_goal_arrives() {
     assert_eq!(report.expect.contains.as_deref(), Some("total"));
     assert_eq!(report.expect.min_bytes, Some(10));
     assert_eq!(report.expect.max_bytes, Some(9000));
+    let expected: Vec<_> = report.expect.json.iter().map(ToString::to_string).collect();
+    assert_eq!(expected, ["5 at /data/0/id", "true at /ok"]);
     assert_eq!(file.endpoints[1].expect.status, [200]);
+    assert_eq!(file.endpoints[1].expect.json, []);
     assert_eq!(file.connections, ConnectionPolicy::PerRequest);
     let LoadShape::Open { rate, arrivals } = file.load else {
         panic!("{:?}", file.load);
@@ -112,6 +115,31 @@ fn every_key_of_load_and_goal_arrives() {
     assert_eq!(file.limits, limits);
     let place = file.places.files.expect("it is given");
     assert_eq!(&FULL[place], "4096");
+}
+
+#[test]
+fn every_kind_of_value_can_be_expected_of_json() {
+    let of = |json: &str| {
+        let text = edited(FULL, "\"/data/0/id\" = 5, \"/ok\" = true", json);
+        let expected = good(&text).endpoints[0].expect.json.clone();
+        expected.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let each = [
+        ("\"/b\" = \"five\"", "\"five\" at /b"),
+        ("\"/b\" = -5", "-5 at /b"),
+        ("\"/b\" = 1_000.5", "1000.5 at /b"),
+        ("\"/b\" = false", "false at /b"),
+        ("\"/b\" = { null = true }", "null at /b"),
+        ("\"/b\" = { exists = true }", "some value at /b"),
+        ("\"/b\" = { exists = false }", "nothing at /b"),
+        ("\"/a~1b\" = 5", "5 at /a~1b"),
+        ("\"\" = 5", "5 at the whole body"),
+    ];
+    for (json, said) in each {
+        assert_eq!(of(json), [said]);
+    }
+    // In the order of the text.
+    assert_eq!(of("\"/b\" = 1, \"/a\" = 2"), ["1 at /b", "2 at /a"]);
 }
 
 #[test]

@@ -45,7 +45,7 @@ workers = 5
 name = "report"
 path = "/report?year=2024"
 weight = 3
-expect = { status = [200, 304], contains = "total", min_bytes = 10, max_bytes = 9000 }
+expect = { status = [200, 304], contains = "total", min_bytes = 10, max_bytes = 9000, json = { "/data/0/id" = 5, "/ok" = true } }
 
 [[endpoint]]
 name = "home"
@@ -129,7 +129,7 @@ method = "POST"
 path = "/login"
 headers = { Content-Type = "application/x-www-form-urlencoded", X-Shop = "{{ shop }}" }
 body = "user={{ accounts.user }}&password={{ password }}&csrf={{csrf}}"
-expect = { status = [302], contains = "welcome" }
+expect = { status = [302], contains = "welcome", json = { "/user" = "ann" } }
 extract = { token = { header = "X-Token" }, id = { json = "/user/id" } }
 
 [[endpoint]]

@@ -26,11 +26,11 @@ pub(super) struct Breakage {
 
 impl<T: Transport, C: Clock> Engine<'_, T, C> {
     /// What this answer is worth.
-    pub(super) fn judge_answer(&self, endpoint: u16, answer: Answer) -> How {
+    pub(super) fn judge_answer(&self, endpoint: u16, (answer, body): (Answer, &[u8])) -> How {
         let request = &self.requests[usize::from(endpoint)];
         if !request.accepts(answer.status) {
             How::Failed(FailureClass::Status)
-        } else if !answer.contains || !request.fits(answer.bytes) {
+        } else if !answer.contains || !request.fits(answer.bytes) || !request.says(body) {
             How::Failed(FailureClass::Assertion)
         } else {
             How::Completed

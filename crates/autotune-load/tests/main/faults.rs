@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use autotune_load::{LoadPlan, run};
 use autotune_model::{
-    Arrivals, ConnectionPolicy, Endpoint, Expect, FailureClass, LoadRecord, LoadShape, Rate, Seed,
+    Arrivals, ConnectionPolicy, Endpoint, Expect, FailureClass, JsonExpect, JsonWanted, LoadRecord,
+    LoadShape, Rate, Seed,
 };
 use tokio::net::TcpSocket;
 
@@ -24,6 +25,7 @@ pub(crate) fn plan(target: SocketAddr) -> LoadPlan {
                 contains: Some("ok".to_owned()),
                 min_bytes: None,
                 max_bytes: None,
+                json: Vec::new(),
             },
             ..Endpoint::get("a", "/a")
         }],
@@ -100,6 +102,35 @@ fn a_normal_server_completes_all() {
     assert_eq!(record.generator.own_lag.len(), record.total().scheduled);
     let endpoint = &record.endpoints[0];
     assert!(endpoint.response.mean_us() >= endpoint.service.mean_us());
+}
+
+/// Answers come in chunks, over connections that are used again; every second one
+/// says that something is not as it should be.
+#[test]
+fn what_json_says_is_looked_into_in_every_answer() {
+    let server = Server::start(|asked| {
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let ok = asked.number % 2 == 0;
+        let body = format!("{{\"ok\": {ok}, \"no\": \"{}\"}}", asked.number);
+        let (one, two) = body.split_at(7);
+        let chunks = [one, two].map(|part| format!("{:x}\r\n{part}\r\n", part.len()));
+        Act::Answer(format!("{head}{}0\r\n\r\n", chunks.concat()).into_bytes())
+    });
+    let mut plan = plan(server.address());
+    plan.endpoints[0].expect.contains = None;
+    plan.endpoints[0].expect.json = vec![JsonExpect {
+        pointer: "/ok".to_owned(),
+        wanted: JsonWanted::Bool(true),
+    }];
+    let record = send(&plan);
+    let total = record.total();
+    let even = server.requests().div_ceil(2);
+    assert_eq!(
+        (total.completed, server.requests()),
+        (even, total.scheduled)
+    );
+    let failed = BTreeMap::from([(FailureClass::Assertion, total.scheduled - even)]);
+    assert_eq!(record.endpoints[0].failures, failed);
 }
 
 #[test]

@@ -132,18 +132,29 @@ impl Group {
         Ok(())
     }
 
-    /// The group that this process was put into by others, of which only the
-    /// count is ours.
-    pub(crate) fn own() -> Self {
+    /// The group that this process was put into by others, of which only the count
+    /// is ours. A systemd that has not got a controller takes its limits all the
+    /// same and does nothing: what is not in effect is a fault.
+    pub(crate) fn own(limits: &HostLimits) -> Result<Self, Fault> {
         let (mounts, membership) = texts();
         let own = hierarchies(&mounts, &membership)
             .into_iter()
             .filter(|one| one.version == Version::Two)
             .find_map(|one| one.own);
-        Self {
-            ooms: own.map(|own| own.join("memory.events")),
-            ..Self::default()
+        let folder = own.unwrap_or_else(|| PathBuf::from("/sys/fs/cgroup"));
+        if !are_in_effect(&folder, limits) {
+            return Err(Fault::at(&folder)(Errno::EOPNOTSUPP.into()));
         }
+        let memory = limits.memory.map(|_| folder.join("memory.events"));
+        Ok(Self {
+            ooms: memory,
+            ..Self::default()
+        })
+    }
+
+    /// Where it is, or one of its places; empty where there is none.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folders.first().cloned().unwrap_or_default()
     }
 
     /// What must stay open for [`Group::enter`].
@@ -281,6 +292,27 @@ fn settings(place: &Place, limits: &HostLimits) -> Vec<(&'static str, String)> {
     files
 }
 
+/// Whether a group of version 2 has these limits, or a little less: memory is
+/// counted in pages, and the period of a quota is systemd's to choose.
+fn are_in_effect(folder: &Path, limits: &HostLimits) -> bool {
+    let read = |file: &str| std::fs::read_to_string(folder.join(file)).unwrap_or_default();
+    let is_held = |wanted: f64, found: Option<f64>| {
+        found.is_some_and(|found| found <= wanted * 1.001 && found >= wanted * 0.9)
+    };
+    let memory = limits.memory.is_none_or(|bytes| {
+        let found = read("memory.max").trim().parse().ok();
+        is_held(bytes.get() as f64, found)
+    });
+    let cpus = limits.cpus.is_none_or(|cpus| {
+        let text = read("cpu.max");
+        let found = text.trim().split_once(' ').and_then(|(quota, period)| {
+            Some(quota.parse::<f64>().ok()? / period.parse::<f64>().ok()?)
+        });
+        is_held(cpus.cpus(), found)
+    });
+    memory && cpus
+}
+
 fn write(path: &Path, text: &str) -> Result<(), Fault> {
     std::fs::write(path, text).map_err(Fault::at(path))
 }
@@ -347,6 +379,28 @@ mod tests {
         assert_eq!(enabled.expect("written"), "+cpu");
         let max = std::fs::read_to_string(folder.path().join("ours/cpu.max"));
         assert_eq!(max.expect("written"), "150000 100000");
+    }
+
+    #[test]
+    fn limits_that_systemd_only_took_note_of_are_not_in_effect() {
+        let (folder, _) = unified(Version::Two);
+        let check = |memory: &str, cpu: &str, expected: bool| {
+            for (file, text) in [("memory.max", memory), ("cpu.max", cpu)] {
+                std::fs::write(folder.path().join(file), text).expect("written");
+            }
+            assert_eq!(
+                are_in_effect(folder.path(), &limits()),
+                expected,
+                "{memory} {cpu}"
+            );
+        };
+        assert!(!are_in_effect(folder.path(), &limits()), "no files");
+        check("67108864\n", "150000 100000\n", true);
+        check("67106816\n", "15000 10000\n", true);
+        check("max\n", "150000 100000\n", false);
+        check("67108864\n", "max 100000\n", false);
+        check("134217728\n", "150000 100000\n", false);
+        check("67108864\n", "200000 100000\n", false);
     }
 
     #[test]

@@ -106,6 +106,7 @@ impl Prepared {
     pub(crate) fn subject(&self, step: LaunchStep) -> PathBuf {
         match step {
             LaunchStep::Dir => self.dir.clone(),
+            LaunchStep::Group => self.group.folder(),
             _ => {
                 let first = self.programs.first();
                 first.map_or_else(PathBuf::new, |first| {
@@ -186,20 +187,21 @@ fn limit_files(wanted: Option<u64>) -> nix::Result<()> {
 
 /// The group that the launch asks for; one without folders where it asks for none.
 fn group(launch: &WireLaunch) -> Result<Group, Fault> {
-    match launch.confinement.group {
-        WireGroup::None => Ok(Group::default()),
-        WireGroup::Own => Ok(Group::own()),
+    let limits = launch.confinement.limits();
+    let made = match launch.confinement.group {
+        WireGroup::None => return Ok(Group::default()),
+        WireGroup::Own => Group::own(&limits),
         WireGroup::Make => {
             let marker = launch.env.iter().find(|(name, _)| name == MARKER_VARIABLE);
             let marker = marker.map_or("", |(_, marker)| marker.as_str());
-            let name = name_of(marker, std::process::id());
-            Group::make(&name, &launch.confinement.limits()).map_err(|fault| Fault {
-                step: LaunchStep::Group,
-                errno: fault.source.raw_os_error().unwrap_or(Errno::EIO as i32),
-                path: fault.path,
-            })
+            Group::make(&name_of(marker, std::process::id()), &limits)
         }
-    }
+    };
+    made.map_err(|fault| Fault {
+        step: LaunchStep::Group,
+        errno: fault.source.raw_os_error().unwrap_or(Errno::EIO as i32),
+        path: fault.path,
+    })
 }
 
 /// Groups first: without root's rights they could not be changed any more.

@@ -31,14 +31,21 @@ pub(crate) fn environment(study: &Study<'_>) -> Vec<Pair> {
             .contains
             .as_ref()
             .map_or_else(String::new, |text| format!(" with \"{text}\""));
+        let json: Vec<String> = endpoint
+            .expect
+            .json
+            .iter()
+            .map(|one| format!(" with {one}"))
+            .collect();
         pairs.push(Pair::new(
             format!("endpoint {}", endpoint.name),
             format!(
-                "{}{}, weight {}, good is {}{contains}",
+                "{}{}, weight {}, good is {}{contains}{}",
                 method(endpoint),
                 endpoint.path,
                 autotune_model::units::trim(endpoint.weight),
-                expected.join(" or ")
+                expected.join(" or "),
+                json.concat()
             ),
         ));
     }

@@ -301,7 +301,7 @@ path = "/login"
 [[endpoint]]
 name = "home"
 path = "/"
-expect = { status = [200, 304], contains = "hi", min_bytes = 10, max_bytes = 90 }
+expect = { status = [200, 304], contains = "hi", min_bytes = 10, max_bytes = 90, json = { "/n" = 5 } }
 [load.open]
 rate = 20
 "#;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use autotune_model::{Bytes, Confinement, CpuQuota, ErrorCode, Expect, LimitMeans};
+use autotune_model::{Bytes, Confinement, CpuQuota, ErrorCode, Expect, JsonExpect, LimitMeans};
 use autotune_trial::{ServiceUp, Verified};
 use serde::Serialize;
 
@@ -124,12 +124,20 @@ struct EndpointRecord<'a> {
     expect: ExpectRecord<'a>,
 }
 
+/// The value as JSON has it, or `some value`, `nothing`.
+#[derive(Serialize)]
+struct JsonRecord<'a> {
+    pointer: &'a str,
+    expected: String,
+}
+
 #[derive(Serialize)]
 struct ExpectRecord<'a> {
     statuses: &'a [u16],
     contains: Option<&'a str>,
     min_bytes: Option<u64>,
     max_bytes: Option<u64>,
+    json: Vec<JsonRecord<'a>>,
 }
 
 #[derive(Serialize)]
@@ -268,6 +276,14 @@ fn expected(expect: &Expect) -> ExpectRecord<'_> {
         contains: expect.contains.as_deref(),
         min_bytes: expect.min_bytes,
         max_bytes: expect.max_bytes,
+        json: expect.json.iter().map(json_record).collect(),
+    }
+}
+
+fn json_record(expect: &JsonExpect) -> JsonRecord<'_> {
+    JsonRecord {
+        pointer: &expect.pointer,
+        expected: expect.wanted.to_string(),
     }
 }
 
@@ -450,6 +466,7 @@ mod tests {
         checked.launched = Some((configuration, verified));
         let expected = json!({
             "statuses": [200, 304], "contains": "hi", "min_bytes": 10, "max_bytes": 90,
+            "json": [{ "pointer": "/n", "expected": "5" }],
         });
         assert_eq!(
             shown(&checked)["launched"]["endpoints"][0]["expect"],

@@ -173,7 +173,9 @@ fn held(expect: &Expect) -> String {
         expect.min_bytes.map(|least| format!("at least {least} B")),
         expect.max_bytes.map(|most| format!("at most {most} B")),
     ];
-    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let json = expect.json.iter().map(ToString::to_string);
+    let parts = parts.into_iter().flatten().chain(json);
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 fn server(checked: &Checked<'_>) -> Option<String> {
@@ -361,7 +363,10 @@ mod tests {
     fn all_that_an_answer_must_be_is_named() {
         let grid = tests::grid();
         let said = held(&grid.file.endpoints[0].expect);
-        assert_eq!(said, "status 200 or 304, `hi`, at least 10 B, at most 90 B");
+        assert_eq!(
+            said,
+            "status 200 or 304, `hi`, at least 10 B, at most 90 B, 5 at /n"
+        );
     }
 
     #[test]
