@@ -210,7 +210,7 @@ impl Trials {
             endpoints: context.endpoints.clone(),
             sessions: session.sessions.clone(),
             data: Arc::clone(&context.data),
-            shape: spec.load,
+            shape: spec.load.clone(),
             connections: context.connections,
             length: spec.length,
             warm_up: spec.warm_up,
