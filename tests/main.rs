@@ -20,6 +20,7 @@ mod postgres;
 mod processes;
 mod reference;
 mod secrets;
+mod shapes;
 mod study;
 mod sweep;
 mod tools;

@@ -10,8 +10,9 @@ use serde_json::{Map, Value, json};
 
 use crate::defaults::DEFAULTS;
 use crate::tree::Keys;
-use crate::{constraint, endpoint, environment, file, goal, load, server};
+use crate::{constraint, endpoint, environment, file, goal, server};
 
+mod load;
 mod login;
 
 const PERCENT: &str = r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$";
@@ -50,7 +51,7 @@ pub fn schema(profiles: &[Profile]) -> Value {
                 "data" => login::data(),
                 "login" => login::login(),
                 "load" => described(
-                    load_schema(),
+                    load::load(),
                     "How requests arrive: one of [load.open] and [load.closed].",
                 ),
                 "objective" => described(objective(), "What is best, and which limits hold."),
@@ -344,62 +345,6 @@ fn expect() -> Value {
     })
 }
 
-fn load_schema() -> Value {
-    let mut schema = object(&load::KEYS, &[], |key| {
-        let (shape, words) = match key {
-            "connections" => (
-                json!({ "enum": ["keep-alive", "per-request"] }),
-                "Whether connections stay open, as behind a proxy with keep-alive.",
-            ),
-            "open" => (
-                object(&load::OPEN_KEYS, &["rate"], open_key),
-                "Requests arrive at a rate, however slow the answers.",
-            ),
-            "closed" => (
-                object(&load::CLOSED_KEYS, &["users"], closed_key),
-                "Users who wait for an answer before they ask again.",
-            ),
-            _ => return None,
-        };
-        Some(with_default(described(shape, words), &["load", key]))
-    });
-    schema["oneOf"] = json!([{ "required": ["open"] }, { "required": ["closed"] }]);
-    schema
-}
-
-fn open_key(key: &str) -> Option<Value> {
-    let (shape, words) = match key {
-        "rate" => (
-            json!({ "type": "number", "exclusiveMinimum": 0 }),
-            "Requests a second over all endpoints.",
-        ),
-        "arrivals" => (
-            json!({ "enum": ["poisson", "constant"] }),
-            "Independent of each other, or evenly spaced.",
-        ),
-        _ => return None,
-    };
-    Some(with_default(
-        described(shape, words),
-        &["load", "open", key],
-    ))
-}
-
-fn closed_key(key: &str) -> Option<Value> {
-    let (shape, words) = match key {
-        "users" => (
-            json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX }),
-            "How many, in total.",
-        ),
-        "think" => (duration(), "The pause of each user after an answer."),
-        _ => return None,
-    };
-    Some(with_default(
-        described(shape, words),
-        &["load", "closed", key],
-    ))
-}
-
 fn objective() -> Value {
     let percent = || json!({ "type": "string", "pattern": PERCENT });
     let either = || json!({ "anyOf": [percent(), duration()] });
@@ -551,15 +496,6 @@ pub(crate) mod tests {
                 &endpoint::EXPECT_KEYS,
                 at("/properties/endpoint/items/properties/expect/properties"),
             ),
-            (&load::KEYS, at("/properties/load/properties")),
-            (
-                &load::OPEN_KEYS,
-                at("/properties/load/properties/open/properties"),
-            ),
-            (
-                &load::CLOSED_KEYS,
-                at("/properties/load/properties/closed/properties"),
-            ),
             (
                 &goal::OBJECTIVE_KEYS,
                 at("/properties/objective/properties"),
@@ -567,7 +503,8 @@ pub(crate) mod tests {
             (&goal::HOST_KEYS, at("/properties/host/properties")),
             (&goal::BUDGET_KEYS, at("/properties/budget/properties")),
         ];
-        others.into_iter().chain(of_login).collect()
+        let others = others.into_iter().chain(of_login);
+        others.chain(load::tests::tables(schema)).collect()
     }
 
     #[test]

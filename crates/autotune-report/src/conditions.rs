@@ -1,9 +1,13 @@
 //! Under what the answer holds, in words: objective, CPUs, load, connections.
 
-use autotune_model::{Arrivals, ConnectionPolicy, CpuPlacement, CpuSet, LoadShape, Metric, Over};
+use autotune_model::{CpuPlacement, CpuSet, Metric, Over};
 
-use crate::format::{count, percent, span};
+use crate::format::{count, percent};
 use crate::study::Study;
+
+mod load;
+
+pub use load::{connections_in_words, load_in_words};
 
 /// `p95, geomean over 4 endpoints`.
 pub(crate) fn objective(study: &Study<'_>) -> String {
@@ -31,42 +35,9 @@ pub(crate) fn circumstances(study: &Study<'_>) -> String {
     format!(
         "for a server on {}, {}, {}",
         count(study.placement.cores as u64, "CPU"),
-        load(study.load),
-        connections(study.connections)
+        load_in_words(study.load),
+        connections_in_words(study.connections)
     )
-}
-
-pub(crate) fn load(shape: &LoadShape) -> String {
-    match shape {
-        LoadShape::Open { rate, arrivals } => {
-            let spread = match arrivals {
-                Arrivals::Poisson => "",
-                Arrivals::Constant => " at even intervals",
-            };
-            format!(
-                "open load of {} requests/s{spread}",
-                autotune_model::units::trim(rate.get())
-            )
-        }
-        LoadShape::Closed(users) => {
-            let think = if users.think.is_zero() {
-                "without think time".to_owned()
-            } else {
-                format!("with {} think time", span(users.think))
-            };
-            format!(
-                "closed load of {} {think}",
-                count(u64::from(users.count), "user")
-            )
-        }
-    }
-}
-
-pub(crate) fn connections(policy: ConnectionPolicy) -> &'static str {
-    match policy {
-        ConnectionPolicy::KeepAlive => "keep-alive connections",
-        ConnectionPolicy::PerRequest => "a connection for each request",
-    }
 }
 
 /// `server on CPU 1, generator on CPU 0`, or that nothing is pinned.

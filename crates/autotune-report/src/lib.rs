@@ -25,6 +25,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use conditions::{connections_in_words, load_in_words};
 pub use config_file::config_file;
 pub use error::ReportError;
 pub use html::report_html;

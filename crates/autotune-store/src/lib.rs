@@ -24,6 +24,7 @@ mod rows;
 mod schema;
 mod series;
 mod server_rows;
+mod shape;
 mod store;
 mod trials;
 
