@@ -174,7 +174,7 @@ async fn launch(grid: &Grid, number: usize, runs: &Path) -> Rehearsal {
         },
         attempt: 0,
         configuration: grid.configurations().swap_remove(number),
-        load: grid.file.load,
+        load: grid.file.load.clone(),
         length: Duration::from_secs(10),
         warm_up: Duration::from_secs(1),
         seed: Seed::new(1),
