@@ -22,6 +22,7 @@ mod processes;
 mod reference;
 mod secrets;
 mod services;
+mod shapes;
 mod study;
 mod sweep;
 mod tools;

@@ -96,6 +96,35 @@ other; in closed load a user keeps one session, and users begin at rows far from
 decides the order, which is the same for every configuration. Where an endpoint uses several files,
 the shorter ones begin anew meanwhile.";
 
+const CONNECTIONS: &str = "\
+One of these or both. Which value is that of production, by what stands before the app:
+
+| what | its connections to the app | `connections` |
+|---|---|---|
+| nginx up to 1.29.6, `proxy_pass` alone | HTTP/1.0, one for each request | `\"per-request\"` |
+| nginx with `keepalive` in `upstream`, and from 1.29.7 on without it, too | kept for `keepalive_requests`, 1000, and unused for `keepalive_timeout`, 60 s, where nothing else is set | `{ reconnect_every = 1000, idle = \"60s\" }` |
+| HAProxy from 2.0 on | kept, without a limit of requests; of unused ones it closes some every `pool-purge-delay`, 5 s where nothing else is set | `\"keep-alive\"` |
+| AWS Application Load Balancer | kept until unused for its idle timeout, 60 s where nothing else is set | `{ idle = \"60s\" }` |
+| Google Cloud external Application Load Balancer | kept until unused for 10 minutes, which cannot be changed | `{ idle = \"10m\" }` |
+
+nginx up to 1.29.6 also needs `proxy_http_version 1.1` and an empty `Connection` header to keep any. It
+keeps as many unused connections as `keepalive` says, for each of its own workers; here it is as many as
+were in use at one time. A server that closes unused connections sooner than the proxy, as gunicorn does
+after `keepalive`, 2 s, breaks some requests just as they go out; they are sent again where that is safe.";
+const STEPS: &str = "\
+One of `rate`, `steps` and `group`. A load with steps is judged at the end of each: a backlog that grew
+in one makes the trial overloaded, whether or not a later step works it off. Percentiles are over all
+steps after the warm-up, which is the ramp and a tenth of the first step.";
+const CLOSED: &str = "\
+One of `users`, `steps` and `group`; one of `think` and `every`. Users who wait for a slow answer ask
+less, so that a stall is met once by each of them and not by all who would have come meanwhile: with
+`every`, too, what a slow answer kept a user from asking is not asked later and is in no percentile.
+Where that matters, the load is an open one. Response time is that of the answer alone, or with `every`
+from when the request was due.";
+const GROUPS: &str = "\
+In place of one total, as a thread group for each endpoint in JMeter. `weight` of an endpoint acts within
+its group. The seed decides what each group asks when, the same for every configuration.";
+
 #[test]
 fn the_reference_of_the_grid_file_is_as_the_schema_says() {
     let done = Place::new().run(&["schema"]);
@@ -156,24 +185,16 @@ fn reference(schema: &Value) -> String {
             at("/properties/endpoint/items/properties/expect"),
             "The same of a step of the login. A body has from `min_bytes` to `max_bytes` bytes.",
         ),
-        (
-            "[load]",
-            at("/properties/load"),
-            "Either `open` or `closed`.",
-        ),
-        ("[load.open]", at("/properties/load/properties/open"), ""),
-        (
-            "[load.closed]",
-            at("/properties/load/properties/closed"),
-            "",
-        ),
+    ];
+    let after = [
         ("[objective]", at("/properties/objective"), ""),
         ("[limits]", at("/properties/limits"), LIMITS),
         ("[host]", at("/properties/host"), ""),
         ("[budget]", at("/properties/budget"), ""),
     ];
     let mut text = INTRO.to_owned();
-    for (title, table, words) in sections.into_iter().chain(of_people(schema)) {
+    let sections = sections.into_iter().chain(of_load(schema)).chain(after);
+    for (title, table, words) in sections.chain(of_people(schema)) {
         // Writing to a String cannot fail.
         write!(text, "\n## {title}\n").expect("text");
         if !words.is_empty() {
@@ -182,6 +203,31 @@ fn reference(schema: &Value) -> String {
         text.push_str(&keys(table));
     }
     text
+}
+
+/// The sections for how requests arrive.
+fn of_load(schema: &Value) -> [(&'static str, &Value, &'static str); 8] {
+    let load = &schema["properties"]["load"];
+    let keys = &load["properties"];
+    let (open, closed) = (&keys["open"], &keys["closed"]);
+    let inner = |of: &'static str, table| -> &Value {
+        let table: &Value = table;
+        &table["properties"][of]["items"]
+    };
+    [
+        ("[load]", load, "Either `open` or `closed`."),
+        (
+            "connections, as a table",
+            &keys["connections"]["anyOf"][1],
+            CONNECTIONS,
+        ),
+        ("[load.open]", open, STEPS),
+        ("[[load.open.steps]]", inner("steps", open), ""),
+        ("[[load.open.group]]", inner("group", open), GROUPS),
+        ("[load.closed]", closed, CLOSED),
+        ("[[load.closed.steps]]", inner("steps", closed), ""),
+        ("[[load.closed.group]]", inner("group", closed), GROUPS),
+    ]
 }
 
 /// The sections for requests that differ from person to person.

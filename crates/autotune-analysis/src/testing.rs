@@ -97,10 +97,7 @@ pub(crate) fn trial(
             },
             attempt: 0,
             configuration: configuration.clone(),
-            load: LoadShape::Open {
-                rate: Rate::per_second(10.0).unwrap(),
-                arrivals: Arrivals::Poisson,
-            },
+            load: LoadShape::open(Rate::per_second(10.0).unwrap(), Arrivals::Poisson),
             length,
             warm_up: Duration::from_secs(1),
             seed: Seed::new(1),

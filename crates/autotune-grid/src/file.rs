@@ -181,7 +181,7 @@ fn grid_file(
     let data = login::data(root, (known.base, &mut names), faults);
     let login = login::read(root, &mut names, faults);
     let endpoints = endpoint::read_all(root, &mut names, faults);
-    let load = load::read(root, faults);
+    let load = load::read(root, endpoints.as_deref().ok(), faults);
     let goal = goal::read(root, faults);
     let limits = limits::read(root, faults);
     let host = goal::host(root, faults);

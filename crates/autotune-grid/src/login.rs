@@ -189,13 +189,13 @@ pub(crate) fn check_users(
     (login, load): (&Login, &LoadShape),
     faults: &mut Faults,
 ) -> Checked<()> {
-    let LoadShape::Closed(users) = load else {
+    let Some(users) = load.most_users() else {
         return Ok(());
     };
-    if login.sessions <= users.count {
+    if login.sessions <= users {
         return Ok(());
     }
-    let message = format!("more sessions than the {} users of the load", users.count);
+    let message = format!("more sessions than the {users} users of the load");
     let place = sessions_place(root).unwrap_or_default();
     let fault = GridFault::new(ErrorCode::GridConflict, &place, message, "too many");
     Err(faults.add(fault.hint("each user has one session: give at most as many as users")))

@@ -5,16 +5,17 @@
 //! The keys come from the readers themselves, so that none can be forgotten; a
 //! test holds the schema against the reader from both sides.
 
-use autotune_model::{Method, Param, ParamKind, Profile, Surge};
+use autotune_model::{Method, Param, ParamKind, Profile};
 use serde_json::{Map, Value, json};
 
 use crate::defaults::DEFAULTS;
 use crate::tree::Keys;
-use crate::{constraint, endpoint, environment, file, goal, load, server};
+use crate::{constraint, endpoint, environment, file, goal, server};
 
 mod expect;
 mod keys;
 mod limits;
+mod load;
 mod login;
 mod service;
 
@@ -55,7 +56,7 @@ pub fn schema(profiles: &[Profile]) -> Value {
                 "data" => login::data(),
                 "login" => login::login(),
                 "load" => described(
-                    load_schema(),
+                    load::load(),
                     "How requests arrive: one of [load.open] and [load.closed].",
                 ),
                 "objective" => described(objective(), "What is best, and which limits hold."),
@@ -328,66 +329,6 @@ fn methods() -> Value {
     json!({ "enum": Method::ALL.map(Method::as_str) })
 }
 
-fn load_schema() -> Value {
-    let mut schema = object(&load::KEYS, &[], |key| {
-        let (shape, words) = match key {
-            "connections" => (
-                json!({ "enum": ["keep-alive", "per-request"] }),
-                "Whether connections stay open, as behind a proxy with keep-alive.",
-            ),
-            "open" => (
-                object(&load::OPEN_KEYS, &["rate"], open_key),
-                "Requests arrive at a rate, however slow the answers.",
-            ),
-            "closed" => (
-                object(&load::CLOSED_KEYS, &["users"], closed_key),
-                "Users who wait for an answer before they ask again.",
-            ),
-            _ => return None,
-        };
-        Some(with_default(described(shape, words), &["load", key]))
-    });
-    schema["oneOf"] = json!([{ "required": ["open"] }, { "required": ["closed"] }]);
-    schema
-}
-
-fn open_key(key: &str) -> Option<Value> {
-    let (shape, words) = match key {
-        "rate" => (
-            json!({ "type": "number", "exclusiveMinimum": 0 }),
-            "Requests a second over all endpoints.",
-        ),
-        "arrivals" => (
-            json!({ "enum": ["poisson", "constant"] }),
-            "Independent of each other, or evenly spaced.",
-        ),
-        "surge" => (
-            json!({ "type": "number", "exclusiveMinimum": 1, "maximum": Surge::MOST }),
-            "How many times the rate the recommended setting must also carry, without a growing backlog and within max_error_rate; it is launched under that at the end, and refused where it fails in two launches.",
-        ),
-        _ => return None,
-    };
-    Some(with_default(
-        described(shape, words),
-        &["load", "open", key],
-    ))
-}
-
-fn closed_key(key: &str) -> Option<Value> {
-    let (shape, words) = match key {
-        "users" => (
-            json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX }),
-            "How many, in total.",
-        ),
-        "think" => (duration(), "The pause of each user after an answer."),
-        _ => return None,
-    };
-    Some(with_default(
-        described(shape, words),
-        &["load", "closed", key],
-    ))
-}
-
 fn objective() -> Value {
     let percent = || json!({ "type": "string", "pattern": PERCENT });
     let either = || json!({ "anyOf": [percent(), duration()] });
@@ -542,15 +483,6 @@ pub(crate) mod tests {
                 &endpoint::EXPECT_KEYS,
                 at("/properties/endpoint/items/properties/expect/properties"),
             ),
-            (&load::KEYS, at("/properties/load/properties")),
-            (
-                &load::OPEN_KEYS,
-                at("/properties/load/properties/open/properties"),
-            ),
-            (
-                &load::CLOSED_KEYS,
-                at("/properties/load/properties/closed/properties"),
-            ),
             (
                 &goal::OBJECTIVE_KEYS,
                 at("/properties/objective/properties"),
@@ -558,7 +490,8 @@ pub(crate) mod tests {
             (&goal::HOST_KEYS, at("/properties/host/properties")),
             (&goal::BUDGET_KEYS, at("/properties/budget/properties")),
         ];
-        others.into_iter().chain(elsewhere).collect()
+        let others = others.into_iter().chain(elsewhere);
+        others.chain(load::tests::tables(schema)).collect()
     }
 
     #[test]

@@ -89,6 +89,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.reader.kept()
     }
 
+    /// How many answers have come over it.
+    pub(crate) fn answers(&self) -> u64 {
+        self.answers
+    }
+
     /// When the first byte of the current request was written.
     pub(crate) fn written_ns(&self) -> Option<u64> {
         self.written_ns

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use autotune_model::{ConnectionPolicy, FailureClass, GeneratorRecord, LoadRecord, LoadShape};
+use autotune_model::{EndpointName, FailureClass, GeneratorRecord, LoadRecord, LoadShape, Pause};
 
 use crate::clock::Clock;
 use crate::connection::{Connection, Exchange};
@@ -29,6 +29,8 @@ mod ends;
 mod moods;
 #[cfg(test)]
 mod sessions;
+#[cfg(test)]
+mod shapes;
 #[cfg(test)]
 mod tests;
 
@@ -53,6 +55,10 @@ pub(crate) struct Engine<'a, T: Transport, C> {
     /// When what is still open is given up; later than all timeouts unless the
     /// load was stopped.
     give_up_ns: u64,
+    /// Answers over one connection, at most.
+    most_answers: u64,
+    /// How long a kept connection may be unused.
+    most_idle_ns: Option<u64>,
     source: Source,
     flights: Flights,
     line: WaitingLine,
@@ -73,13 +79,15 @@ impl<'a, T: Transport, C: Clock> Engine<'a, T, C> {
         clock: C,
     ) -> Self {
         let length_ns = nanos(plan.length);
-        let (users, limit) = match plan.shape {
-            LoadShape::Open { .. } => (None, plan.pool_limit),
-            LoadShape::Closed(users) => (Some(users.count), users.count),
-        };
-        let names = plan.endpoints.iter().map(|endpoint| endpoint.name.clone());
+        let users = plan.shape.most_users();
+        let limit = users.unwrap_or(plan.pool_limit);
         let hub = Arc::new(WakeHub::default());
         let source = Source::new(plan);
+        let most_idle = plan.connections.most_idle();
+        let pool = match most_idle {
+            Some(_) => Pool::knowing_unused(limit, Arc::clone(&hub)),
+            None => Pool::new(limit, Arc::clone(&hub)),
+        };
         let mut watch = Watch::new(length_ns, users, clock.cpu());
         source
             .user_starts()
@@ -89,12 +97,17 @@ impl<'a, T: Transport, C: Clock> Engine<'a, T, C> {
             timeout_ns: nanos(plan.timeout),
             length_ns,
             give_up_ns: u64::MAX,
+            most_answers: plan
+                .connections
+                .most_answers()
+                .map_or(u64::MAX, |most| most.get().into()),
+            most_idle_ns: most_idle.map(nanos),
             source,
             flights: Flights::default(),
             line: WaitingLine::default(),
-            pool: Pool::new(limit, Arc::clone(&hub)),
+            pool,
             hub,
-            recorder: Recorder::new(names.collect(), users.is_some(), length_ns),
+            recorder: Recorder::new(recorded(plan), length_ns),
             watch,
             scratch: vec![0; SCRATCH],
             ready: Vec::new(),
@@ -111,6 +124,7 @@ impl<'a, T: Transport, C: Clock> Engine<'a, T, C> {
         // News first: a kept connection that the server has closed is then not
         // used for what is due.
         self.advance_ready();
+        self.close_unused();
         self.admit_due();
         self.heed_stop();
         self.expire();
@@ -323,9 +337,12 @@ impl<'a, T: Transport, C: Clock> Engine<'a, T, C> {
                 // body takes is the generator's time and not the answer's.
                 let body = connection.kept_body();
                 let how = self.judge_answer(arrival.endpoint, (answer, body));
-                self.end(id, how, ending.end_ns);
-                if answer.reusable && self.plan.connections == ConnectionPolicy::KeepAlive {
-                    self.pool.keep(slot, arrival.user, connection);
+                let is_wanted = self.end(id, how, ending.end_ns);
+                // A connection is closed only after an answer, and kept ones while
+                // nobody uses them: no request fails by our own closing.
+                if answer.reusable && is_wanted && connection.answers() < self.most_answers {
+                    let kept = (arrival.user, ending.end_ns);
+                    self.pool.keep(slot, kept, connection);
                     // Looked at once, so that its end is noticed from now on.
                     self.advance(slot);
                 } else {
@@ -348,4 +365,19 @@ impl<'a, T: Transport, C: Clock> Engine<'a, T, C> {
             }
         }
     }
+}
+
+/// The endpoints, each with whether its response is its service: in closed load,
+/// unless its users keep a pace.
+fn recorded(plan: &LoadPlan) -> impl Iterator<Item = (EndpointName, bool)> {
+    let is_service = |name: &EndpointName| match &plan.shape {
+        LoadShape::Open(_) => false,
+        LoadShape::Closed(closed) => closed.groups.iter().any(|group| {
+            let names = group.endpoints.as_ref();
+            let thinks = matches!(group.who.pause, Pause::Think(_));
+            thinks && names.is_none_or(|names| names.contains(name))
+        }),
+    };
+    let names = plan.endpoints.iter().map(|endpoint| &endpoint.name);
+    names.map(move |name| (name.clone(), is_service(name)))
 }

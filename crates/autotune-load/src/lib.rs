@@ -4,12 +4,13 @@
 //! [`autotune_model::LoadRecord`]. The parts combine and know little of each
 //! other:
 //!
-//! - `choice`, `schedule`, `users`, `spread`, `source`: which request is due when. Pure.
+//! - `choice`, `members`, `curve`, `schedule`, `presence`, `pauses`, `users`, `spread`,
+//!   `source`: which request is due when. Pure.
 //! - `request`, `search`, `body`, `response`: bytes out and bytes in. Pure.
 //! - `connection`: one exchange over any stream.
 //! - `transport`, `clock` (over `timer`): the two doors to the machine, each with a simulated
 //!   second implementation in the tests.
-//! - `wake`, `pool`, `flights`, `line`, `engine`: the dispatcher, one future on one
+//! - `wake`, `pool`, `kept`, `flights`, `line`, `engine`: the dispatcher, one future on one
 //!   thread; no task and no timer per request.
 //! - `recorder`, `watch`, `judge`: what became of the requests, what the engine
 //!   did itself, and whether it was the bottleneck.
@@ -20,6 +21,10 @@ mod plan;
 mod run;
 
 mod choice;
+mod curve;
+mod members;
+mod pauses;
+mod presence;
 mod schedule;
 mod source;
 mod spread;
@@ -37,6 +42,7 @@ mod transport;
 
 mod engine;
 mod flights;
+mod kept;
 mod line;
 mod pool;
 mod wake;

@@ -78,6 +78,12 @@ pub enum LoadError {
         /// Its weight.
         weight: f64,
     },
+    /// Groups that do not share the endpoints among them.
+    #[error("endpoint {endpoint} is not in exactly one group")]
+    Groups {
+        /// Which endpoint.
+        endpoint: EndpointName,
+    },
     /// A path that cannot stand in a request line.
     #[error("endpoint {endpoint}: path {path:?} cannot be sent in a request line")]
     Path {
@@ -172,10 +178,7 @@ impl LoadPlan {
     }
 
     fn check_amounts(&self) -> Result<(), LoadError> {
-        let users = match self.shape {
-            LoadShape::Open { .. } => 1,
-            LoadShape::Closed(users) => users.count,
-        };
+        let users = self.shape.most_users().unwrap_or(1);
         let missing = [
             (self.endpoints.is_empty(), "endpoint"),
             (self.length.is_zero(), "length"),
@@ -186,6 +189,7 @@ impl LoadPlan {
         if let Some((_, what)) = missing.into_iter().find(|(missing, _)| *missing) {
             return Err(LoadError::Missing { what });
         }
+        self.check_groups()?;
         let count = self.endpoints.len();
         if count > usize::from(u16::MAX) {
             return Err(LoadError::TooManyEndpoints { count });
@@ -197,6 +201,41 @@ impl LoadPlan {
         }
         Ok(())
     }
+
+    /// Whether every endpoint is in exactly one group, and no group is empty.
+    fn check_groups(&self) -> Result<(), LoadError> {
+        let groups: Vec<Option<&[EndpointName]>> = match &self.shape {
+            LoadShape::Open(open) => {
+                let groups = open.groups.iter();
+                groups.map(|group| group.endpoints.as_deref()).collect()
+            }
+            LoadShape::Closed(closed) => {
+                let groups = closed.groups.iter();
+                groups.map(|group| group.endpoints.as_deref()).collect()
+            }
+        };
+        let is_in = |names: &Option<&[EndpointName]>, name: &EndpointName| {
+            names.is_none_or(|names| names.contains(name))
+        };
+        let all = || self.endpoints.iter().map(|endpoint| &endpoint.name);
+        if groups
+            .iter()
+            .any(|names| !all().any(|name| is_in(names, name)))
+        {
+            return Err(LoadError::Missing {
+                what: "endpoint in a group",
+            });
+        }
+        let mut lost = all().filter(|name| {
+            let its = groups.iter().filter(|names| is_in(names, name));
+            its.count() != 1
+        });
+        lost.next().map_or(Ok(()), |endpoint| {
+            Err(LoadError::Groups {
+                endpoint: endpoint.clone(),
+            })
+        })
+    }
 }
 
 /// In nanoseconds; 584 years at most.
@@ -206,7 +245,7 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use autotune_model::{Arrivals, EnvValue, Rate, Text, Users};
+    use autotune_model::{Arrivals, Arriving, EnvValue, Group, Groups, Levels, Rate, Text};
 
     use super::*;
     use crate::request::write_all;
@@ -222,10 +261,7 @@ pub(crate) mod tests {
             endpoints: vec![endpoint("a")],
             sessions: Vec::new(),
             data: [].into(),
-            shape: LoadShape::Open {
-                rate: Rate::per_second(10.0).unwrap(),
-                arrivals: Arrivals::Constant,
-            },
+            shape: LoadShape::open(Rate::per_second(10.0).unwrap(), Arrivals::Constant),
             connections: ConnectionPolicy::KeepAlive,
             length: Duration::from_secs(1),
             warm_up: Duration::ZERO,
@@ -282,10 +318,28 @@ pub(crate) mod tests {
         check(|plan| plan.length = Duration::ZERO, "no length");
         check(|plan| plan.timeout = Duration::ZERO, "no timeout");
         check(|plan| plan.pool_limit = 0, "no connection");
-        let nobody = Users {
-            count: 0,
-            think: Duration::ZERO,
+        let nobody = || LoadShape::closed(0, Duration::ZERO);
+        check(|plan| plan.shape = nobody(), "no user");
+        let grouped = |groups: &[&[&str]]| {
+            let of = |names: &&[&str]| Group {
+                endpoints: Some(names.iter().map(|name| EndpointName::new(*name)).collect()),
+                who: Arriving {
+                    rate: Levels::Constant(Rate::per_second(1.0).unwrap()),
+                    arrivals: Arrivals::Constant,
+                },
+            };
+            let shape = LoadShape::Open(Groups {
+                groups: groups.iter().map(of).collect(),
+                ramp: Duration::ZERO,
+            });
+            move |plan: &mut LoadPlan| plan.shape = shape
         };
-        check(|plan| plan.shape = LoadShape::Closed(nobody), "no user");
+        check(grouped(&[&["a"], &["b"]]), "no endpoint in a group");
+        check(grouped(&[&["a"], &["a"]]), "endpoint a is not in exactly");
+        let mut plan = plan();
+        plan.endpoints.push(endpoint("b"));
+        grouped(&[&["a"]])(&mut plan);
+        let text = plan.check().unwrap_err().to_string();
+        assert!(text.contains("endpoint b is not in exactly"), "{text}");
     }
 }

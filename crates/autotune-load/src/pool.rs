@@ -7,6 +7,7 @@ use std::task::Waker;
 
 use crate::connection::Connection;
 use crate::flights::FlightId;
+use crate::kept::KeptOrder;
 use crate::transport::Transport;
 use crate::wake::WakeHub;
 
@@ -44,6 +45,8 @@ pub(crate) struct Pool<T: Transport> {
     idle: Vec<u32>,
     /// Kept connections of users: a user comes back on the same connection.
     idle_of_user: BTreeMap<u32, u32>,
+    /// Since when each is unused, where that matters.
+    unused: Option<KeptOrder>,
     limit: u32,
     open: u32,
     peak: u32,
@@ -53,12 +56,22 @@ pub(crate) struct Pool<T: Transport> {
 impl<T: Transport> Pool<T> {
     /// With at most this many connections.
     pub(crate) fn new(limit: u32, hub: Arc<WakeHub>) -> Self {
+        Self::of(limit, None, hub)
+    }
+
+    /// The same, knowing which of the kept ones is unused for the longest.
+    pub(crate) fn knowing_unused(limit: u32, hub: Arc<WakeHub>) -> Self {
+        Self::of(limit, Some(KeptOrder::default()), hub)
+    }
+
+    fn of(limit: u32, unused: Option<KeptOrder>, hub: Arc<WakeHub>) -> Self {
         Self {
             slots: Vec::new(),
             wakers: Vec::new(),
             free: Vec::new(),
             idle: Vec::new(),
             idle_of_user: BTreeMap::new(),
+            unused,
             limit,
             open: 0,
             peak: 0,
@@ -117,9 +130,17 @@ impl<T: Transport> Pool<T> {
         matches!(self.slots[slot as usize], Slot::Connecting { .. })
     }
 
-    /// Keeps a connection, for this user if it is one's.
-    pub(crate) fn keep(&mut self, slot: u32, user: Option<u32>, connection: Connection<T::Stream>) {
+    /// Keeps a connection from now, for this user if it is one's.
+    pub(crate) fn keep(
+        &mut self,
+        slot: u32,
+        (user, now_ns): (Option<u32>, u64),
+        connection: Connection<T::Stream>,
+    ) {
         self.put(slot, Slot::Idle { connection });
+        if let Some(unused) = &mut self.unused {
+            unused.push(slot, now_ns);
+        }
         match user {
             Some(user) => drop(self.idle_of_user.insert(user, slot)),
             None => self.idle.push(slot),
@@ -128,17 +149,30 @@ impl<T: Transport> Pool<T> {
 
     /// Takes a kept connection, for this user if it is one's.
     pub(crate) fn take_kept(&mut self, user: Option<u32>) -> Option<u32> {
-        match user {
+        let slot = match user {
             Some(user) => self.idle_of_user.remove(&user),
             None => self.idle.pop(),
+        }?;
+        if let Some(unused) = &mut self.unused {
+            unused.remove(slot);
         }
+        Some(slot)
     }
 
     /// Closes a kept connection. Rare, so the lists are searched.
     pub(crate) fn close_kept(&mut self, slot: u32) {
         self.idle.retain(|kept| *kept != slot);
         self.idle_of_user.retain(|_, kept| *kept != slot);
+        if let Some(unused) = &mut self.unused {
+            unused.remove(slot);
+        }
         self.close(slot);
+    }
+
+    /// The kept connection that is unused for the longest, and since when; `None`
+    /// also where nobody asked for it.
+    pub(crate) fn longest_unused(&self) -> Option<(u32, u64)> {
+        self.unused.as_ref()?.oldest()
     }
 
     /// The waker of the slot.

@@ -43,8 +43,9 @@ pub(crate) struct Ended {
 #[derive(Debug)]
 pub(crate) struct Recorder {
     names: Vec<EndpointName>,
-    /// In closed load nobody arrives while a user waits: response is service.
-    closed: bool,
+    /// By endpoint: whether response is service. Users who pause after an answer
+    /// have no time at which they should have asked while they waited.
+    response_is_service: Box<[bool]>,
     length_ns: u64,
     /// At second x endpoints + endpoint.
     seconds: Vec<LoadSecond>,
@@ -55,12 +56,17 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// For these endpoints and a schedule of this length.
-    pub(crate) fn new(names: Vec<EndpointName>, closed: bool, length_ns: u64) -> Self {
+    /// For these endpoints, each with whether its response is its service, and a
+    /// schedule of this length.
+    pub(crate) fn new(
+        endpoints: impl IntoIterator<Item = (EndpointName, bool)>,
+        length_ns: u64,
+    ) -> Self {
+        let (names, response_is_service): (Vec<_>, Vec<_>) = endpoints.into_iter().unzip();
         let failures = vec![BTreeMap::new(); names.len()];
         Self {
             names,
-            closed,
+            response_is_service: response_is_service.into(),
             length_ns,
             seconds: Vec::new(),
             failures,
@@ -83,7 +89,7 @@ impl Recorder {
     /// A request has ended.
     pub(crate) fn ended(&mut self, ended: &Ended) {
         self.count_open(ended.due_ns, ended.end_ns);
-        let closed = self.closed;
+        let is_service = self.response_is_service[usize::from(ended.endpoint)];
         let second = self.second(ended.endpoint, ended.due_ns);
         let response = micros(ended.due_ns, ended.end_ns);
         let class = match ended.how {
@@ -95,7 +101,7 @@ impl Recorder {
                 second.service.record(service);
                 second
                     .response
-                    .record(if closed { service } else { response });
+                    .record(if is_service { service } else { response });
                 return;
             }
             How::Failed(class) => {
@@ -252,7 +258,7 @@ mod tests {
 
     fn recorder(endpoints: usize, closed: bool, length_ns: u64) -> Recorder {
         let names = (0..endpoints).map(|index| EndpointName::new(format!("e{index}")));
-        Recorder::new(names.collect(), closed, length_ns)
+        Recorder::new(names.map(|name| (name, closed)), length_ns)
     }
 
     fn completed(due_ms: u64, written_ms: u64, end_ms: u64) -> Ended {

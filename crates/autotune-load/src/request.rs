@@ -88,7 +88,9 @@ fn wire(
         });
     }
     let connection = match plan.connections {
-        ConnectionPolicy::KeepAlive => "",
+        // A connection that reaches its limit is closed without a word, as
+        // proxies do it.
+        ConnectionPolicy::KeepAlive | ConnectionPolicy::Limited(_) => "",
         ConnectionPolicy::PerRequest => "Connection: close\r\n",
     };
     let given = |name: &str| {

@@ -1,49 +1,53 @@
 //! When requests of an open load are due: a pure stream of nanoseconds since
 //! the schedule began, whatever the server does. Leaves the waiting to `clock`.
 
-use autotune_model::{Arrivals, Rate, Seed};
+use std::time::Duration;
+
+use autotune_model::{Arrivals, Arriving, Seed};
 use rand::SeedableRng;
 use rand_distr::{Distribution, Exp1};
 use rand_pcg::Pcg64Mcg;
 
-const NS_PER_SECOND: u128 = 1_000_000_000;
-/// Rates are taken to the millionth of a request a second.
-const MICRO: u128 = 1_000_000;
+use crate::curve::RateCurve;
 
-/// The due times of one open load, ascending, without end.
+/// The due times of the requests of one group, ascending, without end.
+///
+/// In both cases the times of a process with one request a second are taken to
+/// where the integrated rate reaches them, in closed form: no error adds up over
+/// a night, and a rate that changes is nothing special.
 #[derive(Clone, Debug)]
-pub(crate) enum Schedule {
-    /// Evenly spaced: due(i) = i / rate, in closed form, so that no error adds
-    /// up over a night.
-    Constant {
-        /// The number of the next request.
-        next: u64,
-        /// Requests in a million seconds.
-        micro_rate: u128,
-    },
-    /// A Poisson process: independent gaps, exponentially distributed.
-    Poisson {
-        /// When the last one was due.
-        last_ns: f64,
-        /// The mean gap.
-        gap_ns: f64,
-        /// Where the gaps come from.
-        stream: Pcg64Mcg,
-    },
+pub(crate) struct Schedule {
+    curve: RateCurve,
+    /// The piece of the curve that the last request was in.
+    piece: usize,
+    process: Process,
+}
+
+/// Arrivals at one request a second.
+#[derive(Clone, Debug)]
+enum Process {
+    /// At every whole second and this part of one.
+    Constant { next: u64, part: f64 },
+    /// Independent gaps, exponentially distributed.
+    Poisson { last: f64, stream: Pcg64Mcg },
 }
 
 impl Schedule {
-    /// The arrivals at this rate; the seed matters to Poisson arrivals only.
-    pub(crate) fn new(rate: Rate, arrivals: Arrivals, seed: Seed) -> Self {
-        match arrivals {
-            Arrivals::Constant => Self::Constant {
-                next: 0,
-                micro_rate: ((rate.get() * MICRO as f64).round() as u128).max(1),
-            },
-            Arrivals::Poisson => Self::Poisson {
-                last_ns: 0.0,
-                gap_ns: NS_PER_SECOND as f64 / rate.get(),
-                stream: Pcg64Mcg::seed_from_u64(seed.value()),
+    /// The arrivals of a group; the seed matters to Poisson arrivals only. Evenly
+    /// spaced ones begin with this part of a gap, so that groups do not ask at the
+    /// same instants.
+    pub(crate) fn new(who: &Arriving, (ramp, part): (Duration, f64), seed: Seed) -> Self {
+        // A constant rate has no end; the length matters to steps only.
+        let steps = who.rate.within(Duration::MAX);
+        Self {
+            curve: RateCurve::new(&steps, ramp),
+            piece: 0,
+            process: match who.arrivals {
+                Arrivals::Constant => Process::Constant { next: 0, part },
+                Arrivals::Poisson => Process::Poisson {
+                    last: 0.0,
+                    stream: Pcg64Mcg::seed_from_u64(seed.value()),
+                },
             },
         }
     }
@@ -53,34 +57,37 @@ impl Iterator for Schedule {
     type Item = u64;
 
     fn next(&mut self) -> Option<u64> {
-        Some(match self {
-            Self::Constant { next, micro_rate } => {
-                let due = u128::from(*next) * NS_PER_SECOND * MICRO / *micro_rate;
+        let count = match &mut self.process {
+            Process::Constant { next, part } => {
+                let count = *next as f64 + *part;
                 *next += 1;
-                u64::try_from(due).unwrap_or(u64::MAX)
+                count
             }
-            Self::Poisson {
-                last_ns,
-                gap_ns,
-                stream,
-            } => {
+            Process::Poisson { last, stream } => {
                 let gap: f64 = Exp1.sample(stream);
-                // Exact to the nanosecond for the first 104 days.
-                *last_ns += gap * *gap_ns;
-                *last_ns as u64
+                *last += gap;
+                *last
             }
-        })
+        };
+        Some(self.curve.due_ns(&mut self.piece, count))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use autotune_model::{Levels, Rate};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::curve::tests::step;
+
+    const MICRO: u128 = 1_000_000;
+
+    const NO_RAMP: (Duration, f64) = (Duration::ZERO, 0.0);
 
     fn due(rate: f64, arrivals: Arrivals, seed: u64) -> Schedule {
-        Schedule::new(Rate::per_second(rate).unwrap(), arrivals, Seed::new(seed))
+        let rate = Levels::Constant(Rate::per_second(rate).unwrap());
+        Schedule::new(&Arriving { rate, arrivals }, NO_RAMP, Seed::new(seed))
     }
 
     #[test]
@@ -105,6 +112,36 @@ mod tests {
         let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
         assert!((mean * 100.0 - 1.0).abs() < 0.03, "{mean}");
         assert!((variance.sqrt() / mean - 1.0).abs() < 0.05, "{variance}");
+    }
+
+    #[test]
+    fn poisson_arrivals_follow_a_rate_that_changes() {
+        // A climb of 400 s, 500 s at the level, then down within 400 s; within four
+        // standard deviations each.
+        let who = Arriving {
+            rate: Levels::Steps(vec![step(100.0, 900.0), step(20.0, 500.0)]),
+            arrivals: Arrivals::Poisson,
+        };
+        let times = |seed| Schedule::new(&who, (Duration::from_secs(400), 0.0), Seed::new(seed));
+        let count = |from: f64, to: f64| {
+            let within = times(5)
+                .skip_while(|due| *due < (from * 1e9) as u64)
+                .take_while(|due| *due < (to * 1e9) as u64);
+            within.count() as f64
+        };
+        let near = |found: f64, expected: f64| {
+            let off = (found - expected).abs() / expected.sqrt();
+            assert!(off < 4.0, "{found} for {expected}");
+        };
+        near(count(0.0, 400.0), 20_000.0);
+        near(count(0.0, 200.0), 5_000.0);
+        near(count(400.0, 900.0), 50_000.0);
+        // Down within 400 s, from 100 to 20: 60 on average.
+        near(count(900.0, 1300.0), 24_000.0);
+        near(count(1300.0, 1400.0), 2_000.0);
+        let first: Vec<u64> = times(5).take(99).collect();
+        assert_eq!(first, times(5).take(99).collect::<Vec<_>>());
+        assert_ne!(first, times(6).take(99).collect::<Vec<_>>());
     }
 
     proptest! {

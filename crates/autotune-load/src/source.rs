@@ -1,11 +1,14 @@
-//! Where requests come from: a schedule or users, behind one face, so that the
+//! Where requests come from: schedules or users, behind one face, so that the
 //! dispatcher is written once. Pure; times are nanoseconds since the schedule
 //! began.
 
-use autotune_model::LoadShape;
+use autotune_model::{Arriving, Group, Groups, LoadShape};
 
-use crate::choice::{ChoiceStream, Weights};
+use crate::choice::ChoiceStream;
+use crate::members::Members;
+use crate::pauses::Asked;
 use crate::plan::{LoadPlan, nanos};
+use crate::presence::Next;
 use crate::schedule::Schedule;
 use crate::spread::Spread;
 use crate::users::UserCrowd;
@@ -27,7 +30,6 @@ pub(crate) struct Arrival {
 #[derive(Debug)]
 pub(crate) struct Source {
     kind: Kind,
-    weights: Weights,
     spreads: Box<[Spread]>,
     /// Nothing is due at this time or later.
     end_ns: u64,
@@ -35,39 +37,37 @@ pub(crate) struct Source {
 
 #[derive(Debug)]
 enum Kind {
-    Open {
-        schedule: Schedule,
-        next: u64,
-        stream: ChoiceStream,
-        /// A stream of its own, so that the endpoints are the same however many
-        /// sessions there are.
-        sessions: ChoiceStream,
-        /// By endpoint: how often it was asked.
-        asked: Box<[u64]>,
-    },
+    /// One stream of requests for each group.
+    Open(Box<[Stream]>),
     Closed(UserCrowd),
+}
+
+/// The requests of one group of an open load.
+#[derive(Debug)]
+struct Stream {
+    schedule: Schedule,
+    next_ns: u64,
+    choice: ChoiceStream,
+    /// A stream of its own, so that the endpoints are the same however many
+    /// sessions there are.
+    sessions: ChoiceStream,
+    members: Members,
+    /// By endpoint of the plan: how often it was asked.
+    asked: Box<[u64]>,
 }
 
 impl Source {
     /// The requests of this plan.
     pub(crate) fn new(plan: &LoadPlan) -> Self {
-        let kind = match plan.shape {
-            LoadShape::Open { rate, arrivals } => {
-                let seed = plan.seed.derive("arrivals", &[]);
-                let mut schedule = Schedule::new(rate, arrivals, seed);
-                Kind::Open {
-                    next: schedule.next().unwrap_or(u64::MAX),
-                    schedule,
-                    stream: ChoiceStream::new(plan.seed.derive("endpoints", &[])),
-                    sessions: ChoiceStream::new(plan.seed.derive("sessions", &[])),
-                    asked: vec![0; plan.endpoints.len()].into(),
-                }
+        let kind = match &plan.shape {
+            LoadShape::Open(open) => {
+                let streams = (0..open.groups.len()).map(|index| Stream::new(open, index, plan));
+                Kind::Open(streams.collect())
             }
-            LoadShape::Closed(users) => Kind::Closed(UserCrowd::new(users, plan.seed)),
+            LoadShape::Closed(closed) => Kind::Closed(UserCrowd::new(closed, plan)),
         };
         Self {
             kind,
-            weights: Weights::new(plan.endpoints.iter().map(|endpoint| endpoint.weight)),
             spreads: plan.spreads().collect(),
             end_ns: nanos(plan.length),
         }
@@ -76,7 +76,7 @@ impl Source {
     /// When the users of a closed load begin; to be called before the load.
     pub(crate) fn user_starts(&self) -> impl Iterator<Item = u64> {
         let users = match &self.kind {
-            Kind::Open { .. } => None,
+            Kind::Open(_) => None,
             Kind::Closed(users) => Some(users),
         };
         users.into_iter().flat_map(UserCrowd::starts)
@@ -86,7 +86,7 @@ impl Source {
     /// good.
     pub(crate) fn next_due(&self) -> Option<u64> {
         let next = match &self.kind {
-            Kind::Open { next, .. } => Some(*next),
+            Kind::Open(streams) => streams.iter().map(|stream| stream.next_ns).min(),
             Kind::Closed(users) => users.next_due(),
         };
         next.filter(|due| *due < self.end_ns)
@@ -96,32 +96,17 @@ impl Source {
     pub(crate) fn take_due(&mut self, now_ns: u64) -> Option<Arrival> {
         self.next_due().filter(|due| *due <= now_ns)?;
         match &mut self.kind {
-            Kind::Open {
-                schedule,
-                next,
-                stream,
-                sessions,
-                asked,
-            } => {
-                let due_ns = std::mem::replace(next, schedule.next().unwrap_or(u64::MAX));
-                let endpoint = self.weights.pick(stream);
-                let asked = &mut asked[usize::from(endpoint)];
-                let row = std::mem::replace(asked, *asked + 1);
-                let spread = self.spreads[usize::from(endpoint)];
-                let session = sessions.below(spread.sessions());
-                Some(Arrival {
-                    due_ns,
-                    endpoint,
-                    variant: spread.variant(session, row),
-                    user: None,
-                })
+            Kind::Open(streams) => {
+                let stream = streams.iter_mut().min_by_key(|stream| stream.next_ns)?;
+                Some(stream.take(&self.spreads))
             }
             Kind::Closed(users) => {
-                let turn = users.take(&self.weights)?;
+                let turn = users.take()?;
                 let spread = self.spreads[usize::from(turn.endpoint)];
                 // Users begin at rows that are far from each other, so that they
                 // do not all ask for the same.
-                let first = u64::from(turn.user) * spread.rows() / u64::from(users.count());
+                let (place, of) = turn.place;
+                let first = u64::from(place) * spread.rows() / u64::from(of);
                 let row = first + turn.number;
                 Some(Arrival {
                     due_ns: turn.due_ns,
@@ -134,9 +119,9 @@ impl Source {
     }
 
     /// A request has ended. In closed load its user asks again: when.
-    pub(crate) fn ended(&mut self, user: Option<u32>, at_ns: u64, answered: bool) -> Option<u64> {
+    pub(crate) fn ended(&mut self, user: Option<u32>, asked: Asked) -> Option<Next> {
         match (&mut self.kind, user) {
-            (Kind::Closed(users), Some(user)) => Some(users.ended(user, at_ns, answered)),
+            (Kind::Closed(users), Some(user)) => Some(users.ended(user, asked)),
             _ => None,
         }
     }
@@ -147,17 +132,62 @@ impl Source {
     }
 }
 
+impl Stream {
+    fn new(open: &Groups<Arriving>, index: usize, plan: &LoadPlan) -> Self {
+        let Group { endpoints, who } = &open.groups[index];
+        // The first group has the numbers of a load without groups.
+        let path = [index as u64];
+        let path = if index == 0 { &[][..] } else { &path[..] };
+        let part = index as f64 / open.groups.len() as f64;
+        let seed = |what| plan.seed.derive(what, path);
+        let mut schedule = Schedule::new(who, (open.ramp, part), seed("arrivals"));
+        Self {
+            next_ns: schedule.next().unwrap_or(u64::MAX),
+            schedule,
+            choice: ChoiceStream::new(seed("endpoints")),
+            sessions: ChoiceStream::new(seed("sessions")),
+            members: Members::new(endpoints.as_deref(), plan),
+            asked: vec![0; plan.endpoints.len()].into(),
+        }
+    }
+
+    fn take(&mut self, spreads: &[Spread]) -> Arrival {
+        let next_ns = self.schedule.next().unwrap_or(u64::MAX);
+        let due_ns = std::mem::replace(&mut self.next_ns, next_ns);
+        let endpoint = self.members.pick(&mut self.choice);
+        let asked = &mut self.asked[usize::from(endpoint)];
+        let row = std::mem::replace(asked, *asked + 1);
+        let spread = spreads[usize::from(endpoint)];
+        let session = self.sessions.below(spread.sessions());
+        Arrival {
+            due_ns,
+            endpoint,
+            variant: spread.variant(session, row),
+            user: None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use autotune_model::{
-        Arrivals, DataTable, Endpoint, Hole, LoginSession, Part, Rate, Seed, Text, Users,
+        Arrivals, DataTable, Endpoint, EndpointName, Hole, Levels, LoginSession, Part, Rate, Seed,
+        Text,
     };
     use proptest::prelude::*;
 
     use super::*;
     use crate::plan::tests::{endpoint, plan};
+
+    fn answered(at_ns: u64) -> Asked {
+        Asked {
+            due_ns: 0,
+            end_ns: at_ns,
+            answered: true,
+        }
+    }
 
     fn all(plan: &LoadPlan) -> Vec<Arrival> {
         let mut source = Source::new(plan);
@@ -183,10 +213,7 @@ mod tests {
     #[test]
     fn a_user_asks_again_only_after_an_answer() {
         let mut plan = plan();
-        plan.shape = LoadShape::Closed(Users {
-            count: 1,
-            think: Duration::from_millis(10),
-        });
+        plan.shape = LoadShape::closed(1, Duration::from_millis(10));
         let mut source = Source::new(&plan);
         let first = source.take_due(0);
         assert_eq!(
@@ -199,7 +226,8 @@ mod tests {
             })
         );
         assert_eq!(source.take_due(u64::MAX), None);
-        assert_eq!(source.ended(Some(0), 1_000_000, true), Some(11_000_000));
+        let next = source.ended(Some(0), answered(1_000_000)).unwrap();
+        assert_eq!(next.due_ns, Some(11_000_000));
         assert_eq!(source.next_due(), Some(11_000_000));
     }
 
@@ -249,10 +277,7 @@ mod tests {
     fn in_closed_load_a_user_keeps_the_session_and_begins_at_rows_of_its_own() {
         let mut plan = with_rows();
         plan.endpoints.truncate(1);
-        plan.shape = LoadShape::Closed(Users {
-            count: 3,
-            think: Duration::ZERO,
-        });
+        plan.shape = LoadShape::closed(3, Duration::ZERO);
         let of = |order: [u32; 3]| {
             let mut source = Source::new(&plan);
             let mut variants = [const { Vec::new() }; 3];
@@ -261,7 +286,7 @@ mod tests {
                     variants[arrival.user.unwrap() as usize].push(arrival.variant);
                 }
                 for user in order {
-                    source.ended(Some(user), 1, true);
+                    source.ended(Some(user), answered(1));
                 }
             }
             variants
@@ -271,24 +296,48 @@ mod tests {
         assert_eq!(of([2, 0, 1]), expected);
     }
 
+    #[test]
+    fn groups_of_an_open_load_have_rates_of_their_own_and_weights_within() {
+        let mut plan = plan();
+        plan.endpoints = vec![endpoint("a"), endpoint("b"), endpoint("c")];
+        plan.endpoints[1].weight = 3.0;
+        plan.length = Duration::from_secs(100);
+        let group = |names: &[&str], rate| Group {
+            endpoints: Some(names.iter().map(|name| EndpointName::new(*name)).collect()),
+            who: Arriving {
+                rate: Levels::Constant(Rate::per_second(rate).unwrap()),
+                arrivals: Arrivals::Constant,
+            },
+        };
+        plan.shape = LoadShape::Open(Groups {
+            groups: vec![group(&["a", "b"], 40.0), group(&["c"], 20.0)],
+            ramp: Duration::ZERO,
+        });
+        let asked = all(&plan);
+        let of = |endpoint| asked.iter().filter(move |one| one.endpoint == endpoint);
+        assert_eq!(of(2).count(), 2_000);
+        assert_eq!(of(0).count() + of(1).count(), 4_000);
+        // Expected 3,000 with a standard deviation of 27.
+        assert!((2_880..3_120).contains(&of(1).count()));
+        assert!(asked.is_sorted_by_key(|one| one.due_ns));
+        // Half a gap apart, so that the groups do not ask at the same instants.
+        assert_eq!(of(2).next().unwrap().due_ns, 25_000_000);
+        assert_eq!(asked, all(&plan));
+    }
+
     proptest! {
         #[test]
         fn the_same_seed_gives_the_same_times_and_endpoints(seed in any::<u64>(), rate in 1.0f64..500.0) {
             let mut plan = plan();
             plan.seed = Seed::new(seed);
             plan.endpoints = vec![endpoint("a"), endpoint("b"), endpoint("c")];
-            plan.shape = LoadShape::Open {
-                rate: Rate::per_second(rate).unwrap(),
-                arrivals: Arrivals::Poisson,
-            };
+            let open = |rate| LoadShape::open(Rate::per_second(rate).unwrap(), Arrivals::Poisson);
+            plan.shape = open(rate);
             prop_assert_eq!(all(&plan), all(&plan));
             // The order of endpoints is the same at another rate.
             let order = |plan: &LoadPlan| all(plan).iter().map(|arrival| arrival.endpoint).collect::<Vec<_>>();
             let slow = order(&plan);
-            plan.shape = LoadShape::Open {
-                rate: Rate::per_second(rate * 2.0).unwrap(),
-                arrivals: Arrivals::Poisson,
-            };
+            plan.shape = open(rate * 2.0);
             let fast = order(&plan);
             let both = slow.len().min(fast.len());
             prop_assert_eq!(&slow[..both], &fast[..both]);

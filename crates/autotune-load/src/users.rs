@@ -1,30 +1,42 @@
-//! The users of a closed load: each asks, waits for the answer, thinks, and
-//! asks again. Pure; leaves the answers to the engine.
+//! The users of a closed load: each asks, waits for the answer, pauses, and asks
+//! again. Pure; leaves the answers to the engine.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::time::Duration;
 
-use autotune_model::{Seed, Users};
+use autotune_model::{Groups, Users};
 
-use crate::choice::{ChoiceStream, Weights};
-use crate::plan::nanos;
-
-/// Users come in over at least this long each: many connects at once overflow
-/// an accept queue, and what is tried again a second later looks like latency.
-const RAMP_PER_USER: Duration = Duration::from_millis(1);
-/// The least pause after a request that got no answer, so that users of a dead
-/// server do not ask as fast as the machine can refuse.
-const BACK_OFF: Duration = Duration::from_millis(100);
+use crate::choice::ChoiceStream;
+use crate::members::Members;
+use crate::pauses::{Asked, Pauses};
+use crate::plan::LoadPlan;
+use crate::presence::{Next, Presence};
 
 /// All users and when each asks next.
 #[derive(Debug)]
 pub(crate) struct UserCrowd {
     due: BinaryHeap<Reverse<(u64, u32)>>,
-    streams: Vec<ChoiceStream>,
-    /// How often each has asked.
-    asked: Vec<u64>,
-    think_ns: u64,
+    groups: Box<[CrowdGroup]>,
+    /// By user, over all groups.
+    users: Box<[User]>,
+}
+
+#[derive(Debug)]
+struct CrowdGroup {
+    /// The first of its users.
+    first: u32,
+    count: u32,
+    presence: Presence,
+    pauses: Pauses,
+    members: Members,
+}
+
+#[derive(Debug)]
+struct User {
+    group: u16,
+    choice: ChoiceStream,
+    /// How often the user has asked.
+    asked: u64,
 }
 
 /// A user who asks.
@@ -38,22 +50,42 @@ pub(crate) struct Turn {
     pub(crate) endpoint: u16,
     /// Which of the user's requests, counted from 0.
     pub(crate) number: u64,
+    /// Which of the group's users, and of how many.
+    pub(crate) place: (u32, u32),
 }
 
 impl UserCrowd {
-    /// The first requests are spread evenly over one think time.
-    pub(crate) fn new(users: Users, seed: Seed) -> Self {
-        let ramp_ns = nanos(users.think.max(RAMP_PER_USER * users.count));
-        let first = |user: u32| u128::from(ramp_ns) * u128::from(user) / u128::from(users.count);
-        let first = |user| u64::try_from(first(user)).unwrap_or(u64::MAX);
-        let stream = |user| ChoiceStream::new(seed.derive("user", &[u64::from(user)]));
+    /// The users of all groups, numbered through.
+    pub(crate) fn new(closed: &Groups<Users>, plan: &LoadPlan) -> Self {
+        let mut groups = Vec::new();
+        let mut users = Vec::new();
+        let mut due = BinaryHeap::new();
+        for (number, group) in (0u16..).zip(&closed.groups) {
+            let presence = Presence::new(&group.who, closed.ramp);
+            let first = u32::try_from(users.len()).unwrap_or(u32::MAX);
+            let count = presence.most();
+            for place in 0..count {
+                let user = first + place;
+                let come = presence.next(place, (0, 0));
+                due.extend(come.due_ns.map(|come_ns| Reverse((come_ns, user))));
+                users.push(User {
+                    group: number,
+                    choice: ChoiceStream::new(plan.seed.derive("user", &[u64::from(user)])),
+                    asked: 0,
+                });
+            }
+            groups.push(CrowdGroup {
+                first,
+                count,
+                presence,
+                pauses: Pauses::new(group.who.pause, (first, count), plan.seed),
+                members: Members::new(group.endpoints.as_deref(), plan),
+            });
+        }
         Self {
-            due: (0..users.count)
-                .map(|user| Reverse((first(user), user)))
-                .collect(),
-            streams: (0..users.count).map(stream).collect(),
-            asked: vec![0; users.count as usize],
-            think_ns: nanos(users.think),
+            due,
+            groups: groups.into(),
+            users: users.into(),
         }
     }
 
@@ -67,92 +99,147 @@ impl UserCrowd {
         self.due.peek().map(|Reverse((due, _))| *due)
     }
 
-    /// How many there are.
-    pub(crate) fn count(&self) -> u32 {
-        u32::try_from(self.streams.len()).expect("their count was a u32")
-    }
-
     /// The next user, with the time and the endpoint.
-    pub(crate) fn take(&mut self, weights: &Weights) -> Option<Turn> {
-        let Reverse((due_ns, user)) = self.due.pop()?;
-        let asked = &mut self.asked[user as usize];
+    pub(crate) fn take(&mut self) -> Option<Turn> {
+        let Reverse((due_ns, number)) = self.due.pop()?;
+        let user = &mut self.users[number as usize];
+        let group = &self.groups[usize::from(user.group)];
+        let asked = user.asked;
+        user.asked += 1;
         Some(Turn {
             due_ns,
-            user,
-            endpoint: weights.pick(&mut self.streams[user as usize]),
-            number: std::mem::replace(asked, *asked + 1),
+            user: number,
+            endpoint: group.members.pick(&mut user.choice),
+            number: asked,
+            place: (number - group.first, group.count),
         })
     }
 
     /// The user's request has ended; gives the time of the next one.
-    pub(crate) fn ended(&mut self, user: u32, at_ns: u64, answered: bool) -> u64 {
-        let pause = if answered {
-            self.think_ns
-        } else {
-            self.think_ns.max(nanos(BACK_OFF))
-        };
-        let next = at_ns.saturating_add(pause);
-        self.due.push(Reverse((next, user)));
+    pub(crate) fn ended(&mut self, number: u32, asked: Asked) -> Next {
+        let group = &mut self.groups[usize::from(self.users[number as usize].group)];
+        let place = number - group.first;
+        let wish_ns = group.pauses.next(place, asked);
+        let next = group.presence.next(place, (asked.end_ns, wish_ns));
+        self.due
+            .extend(next.due_ns.map(|due_ns| Reverse((due_ns, number))));
         next
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use autotune_model::{EndpointName, Group, Levels, LoadShape, Pause, Seed, Step, Think};
+
     use super::*;
+    use crate::plan::tests::{endpoint, plan};
 
-    fn crowd(count: u32, think_ms: u64) -> UserCrowd {
-        let think = Duration::from_millis(think_ms);
-        UserCrowd::new(Users { count, think }, Seed::new(1))
-    }
+    const SECOND: u64 = 1_000_000_000;
 
-    #[test]
-    fn first_requests_are_spread_over_a_think_time() {
-        let mut users = crowd(4, 1000);
-        let weights = Weights::new([1.0]);
-        let times: Vec<u64> = std::iter::from_fn(|| users.take(&weights))
-            .map(|turn| turn.due_ns)
-            .collect();
-        assert_eq!(times, [0, 250_000_000, 500_000_000, 750_000_000]);
-        let mut users = crowd(2, 0);
-        let times: Vec<u64> = std::iter::from_fn(|| users.take(&weights))
-            .map(|turn| turn.due_ns)
-            .collect();
-        assert_eq!(times, [0, 1_000_000]);
-    }
-
-    #[test]
-    fn a_user_thinks_after_an_answer_and_backs_off_without_one() {
-        let mut users = crowd(1, 20);
-        let first = Turn {
-            due_ns: 0,
-            user: 0,
-            endpoint: 0,
-            number: 0,
+    fn crowd(shape: LoadShape) -> UserCrowd {
+        let LoadShape::Closed(closed) = &shape else {
+            panic!("users are of closed load");
         };
-        assert_eq!(users.take(&Weights::new([1.0])), Some(first));
+        let mut plan = plan();
+        plan.endpoints = vec![endpoint("a"), endpoint("b"), endpoint("c")];
+        plan.seed = Seed::new(1);
+        UserCrowd::new(closed, &plan)
+    }
+
+    fn answered(due_ns: u64, end_ns: u64) -> Asked {
+        Asked {
+            due_ns,
+            end_ns,
+            answered: true,
+        }
+    }
+
+    #[test]
+    fn a_user_asks_again_after_the_pause() {
+        let mut users = crowd(LoadShape::closed(1, Duration::from_millis(20)));
+        let first = users.take().unwrap();
+        assert_eq!((first.due_ns, first.user, first.number), (0, 0, 0));
         assert_eq!(users.next_due(), None);
-        assert_eq!(users.ended(0, 5_000_000, true), 25_000_000);
+        let next = users.ended(0, answered(0, 5_000_000));
+        let expected = Next {
+            due_ns: Some(25_000_000),
+            stays: true,
+        };
+        assert_eq!(next, expected);
         assert_eq!(users.next_due(), Some(25_000_000));
-        assert_eq!(crowd(1, 20).ended(0, 0, false), 100_000_000);
-        assert_eq!(crowd(1, 200).ended(0, 0, false), 200_000_000);
+        assert_eq!(users.take().unwrap().number, 1);
     }
 
     #[test]
     fn what_a_user_asks_does_not_depend_on_the_order_of_answers() {
-        let weights = Weights::new([1.0, 1.0, 1.0]);
         let sequence = |answer_first: u32| {
-            let mut users = crowd(2, 0);
+            let mut users = crowd(LoadShape::closed(2, Duration::ZERO));
             let mut asked = [Vec::new(), Vec::new()];
             for round in 0..40 {
-                while let Some(turn) = users.take(&weights) {
+                while let Some(turn) = users.take() {
                     asked[turn.user as usize].push((turn.endpoint, turn.number));
                 }
-                users.ended(answer_first, round, true);
-                users.ended(1 - answer_first, round, true);
+                users.ended(answer_first, answered(round, round));
+                users.ended(1 - answer_first, answered(round, round));
             }
             asked
         };
         assert_eq!(sequence(0), sequence(1));
+    }
+
+    #[test]
+    fn groups_ask_for_their_own_endpoints_at_their_own_pace() {
+        let group = |names: &[&str], count, pause| Group {
+            endpoints: Some(names.iter().map(|name| EndpointName::new(*name)).collect()),
+            who: Users {
+                count: Levels::Constant(count),
+                pause,
+            },
+        };
+        let second = Duration::from_secs(1);
+        let mut users = crowd(LoadShape::Closed(Groups {
+            groups: vec![
+                group(&["c"], 2, Pause::Think(Think::Fixed(second))),
+                group(&["a", "b"], 3, Pause::Every(3 * second)),
+            ],
+            ramp: Duration::ZERO,
+        }));
+        let mut turns = Vec::new();
+        while let Some(turn) = users.take().filter(|turn| turn.due_ns < 9 * SECOND) {
+            turns.push(turn);
+            users.ended(turn.user, answered(turn.due_ns, turn.due_ns + SECOND / 2));
+        }
+        // Every 1.5 s for 9 s, and every 3 s.
+        let of = |users: std::ops::Range<u32>| {
+            let turns = turns.iter();
+            turns.filter(move |turn| users.contains(&turn.user))
+        };
+        assert_eq!(of(0..2).count(), 12);
+        assert!(of(0..2).all(|turn| turn.endpoint == 2 && turn.place.1 == 2));
+        assert_eq!(of(2..5).count(), 9);
+        assert!(of(2..5).all(|turn| turn.endpoint < 2 && turn.place.1 == 3));
+        assert!(of(2..5).any(|turn| turn.endpoint == 1));
+        assert_eq!(of(3..4).next().unwrap().place.0, 1);
+    }
+
+    #[test]
+    fn who_leaves_ends_the_last_request_and_asks_no_more() {
+        let step = |level, seconds| Step {
+            level,
+            length: Duration::from_secs(seconds),
+        };
+        let mut users = crowd(LoadShape::Closed(Groups::one(Users {
+            count: Levels::Steps(vec![step(2, 10), step(1, 10)]),
+            pause: Pause::Think(Think::Fixed(Duration::ZERO)),
+        })));
+        let turns = [users.take().unwrap(), users.take().unwrap()];
+        assert_eq!(turns.map(|turn| turn.user), [0, 1]);
+        let late = answered(0, 12 * SECOND);
+        assert_eq!(users.ended(1, late).due_ns, None);
+        assert!(users.ended(0, late).stays);
+        assert_eq!(users.take().unwrap().user, 0);
+        assert_eq!(users.take(), None);
     }
 }

@@ -181,25 +181,6 @@ impl Expect {
     }
 }
 
-/// How connections are used: it decides sync against gthread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectionPolicy {
-    /// Connections stay open, as behind a proxy with keep-alive.
-    KeepAlive,
-    /// A connection for each request.
-    PerRequest,
-}
-
-impl ConnectionPolicy {
-    /// As in the grid file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::KeepAlive => "keep-alive",
-            Self::PerRequest => "per-request",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

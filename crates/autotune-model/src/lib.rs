@@ -7,6 +7,7 @@
 
 pub mod code;
 pub mod configuration;
+pub mod connections;
 pub mod data;
 pub mod endpoint;
 pub mod histogram;
@@ -31,15 +32,19 @@ pub mod value;
 
 pub use code::ErrorCode;
 pub use configuration::{Configuration, Label};
+pub use connections::{ConnectionPolicy, KeepLimits};
 pub use data::DataTable;
-pub use endpoint::{ConnectionPolicy, Endpoint, EndpointName, Expect, Method};
+pub use endpoint::{Endpoint, EndpointName, Expect, Method};
 pub use histogram::{Histogram, SparseHistogram};
 pub use history::{Decision, DecisionKind, History, StopReason};
 pub use host::{CpuPlacement, CpuSet, HostFacts};
 pub use id::{ConfigId, Seed, ServiceName, VariantName};
 pub use json::{JsonExpect, JsonFault, JsonWanted, judge_json};
 pub use limits::{Confinement, CpuQuota, Enforcement, HostLimits, LimitMeans};
-pub use load::{Arrivals, LoadShape, Surge, Users};
+pub use load::{
+    Arrivals, Arriving, Group, Groups, Levels, LoadShape, Pause, Step, Surge, Think, Users,
+    whole_seconds,
+};
 pub use login::{Extractor, Login, LoginStep};
 pub use objective::{Accept, MaxLatency, Metric, Objective, Over, Quantile};
 pub use profile::{Condition, ConfigFile, Fold, Param, ParamKind, Profile, Recycling, Test};

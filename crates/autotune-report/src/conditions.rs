@@ -1,12 +1,13 @@
 //! Under what the answer holds, in words: objective, CPUs, load, connections.
 
-use autotune_model::{
-    Arrivals, Confinement, ConnectionPolicy, CpuPlacement, CpuSet, HostLimits, LoadShape, Metric,
-    Over,
-};
+use autotune_model::{Confinement, CpuPlacement, CpuSet, HostLimits, Metric, Over};
 
-use crate::format::{count, list, memory, percent, span};
+use crate::format::{count, list, memory, percent};
 use crate::study::Study;
+
+mod load;
+
+pub use load::{connections_in_words, load_in_words};
 
 /// `p95, geomean over 4 endpoints`.
 pub(crate) fn objective(study: &Study<'_>) -> String {
@@ -36,8 +37,8 @@ pub(crate) fn circumstances(study: &Study<'_>) -> String {
         "for a server on {}{}, {}, {}",
         count(study.placement.cores as u64, "CPU"),
         held(study.confinement).map_or_else(String::new, |held| format!(" {held}")),
-        load(study.load),
-        connections(study.connections)
+        load_in_words(study.load),
+        connections_in_words(study.connections)
     )
 }
 
@@ -72,39 +73,6 @@ pub fn given(limits: &HostLimits) -> String {
     parts.extend(of_memory.map(|memory| format!("{memory} of memory")));
     parts.extend(limits.files.map(|files| count(files, "open file")));
     list(&parts)
-}
-
-pub(crate) fn load(shape: &LoadShape) -> String {
-    match shape {
-        LoadShape::Open { rate, arrivals } => {
-            let spread = match arrivals {
-                Arrivals::Poisson => "",
-                Arrivals::Constant => " at even intervals",
-            };
-            format!(
-                "open load of {} requests/s{spread}",
-                autotune_model::units::trim(rate.get())
-            )
-        }
-        LoadShape::Closed(users) => {
-            let think = if users.think.is_zero() {
-                "without think time".to_owned()
-            } else {
-                format!("with {} think time", span(users.think))
-            };
-            format!(
-                "closed load of {} {think}",
-                count(u64::from(users.count), "user")
-            )
-        }
-    }
-}
-
-pub(crate) fn connections(policy: ConnectionPolicy) -> &'static str {
-    match policy {
-        ConnectionPolicy::KeepAlive => "keep-alive connections",
-        ConnectionPolicy::PerRequest => "a connection for each request",
-    }
 }
 
 /// `server on CPU 1, generator on CPU 0`, or that nothing is pinned.

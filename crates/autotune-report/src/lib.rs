@@ -25,7 +25,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use conditions::given as given_limits;
+pub use conditions::{connections_in_words, given as given_limits, load_in_words};
 pub use config_file::config_file;
 pub use error::ReportError;
 pub use html::report_html;

@@ -185,10 +185,7 @@ mod tests {
     #[test]
     fn closed_load_shows_growth_by_request() {
         let mut fixture = Fixture::realistic();
-        fixture.load = LoadShape::Closed(autotune_model::Users {
-            count: 5,
-            think: std::time::Duration::ZERO,
-        });
+        fixture.load = LoadShape::closed(5, std::time::Duration::ZERO);
         let table = table(&fixture.study());
         assert_eq!(table.columns[7].title, GROWTH);
         for (row, config) in table.rows.iter().zip(&fixture.analysis.configurations) {

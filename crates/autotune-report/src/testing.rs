@@ -340,10 +340,7 @@ fn endpoints() -> Vec<Endpoint> {
 }
 
 pub(crate) fn load() -> LoadShape {
-    LoadShape::Open {
-        rate: Rate::per_second(90.0).unwrap(),
-        arrivals: Arrivals::Poisson,
-    }
+    LoadShape::open(Rate::per_second(90.0).unwrap(), Arrivals::Poisson)
 }
 
 fn objective() -> Objective {

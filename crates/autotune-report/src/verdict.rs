@@ -120,7 +120,7 @@ struct MaxLatencyRecord {
 struct LoadRecord {
     kind: &'static str,
     description: String,
-    connections: &'static str,
+    connections: String,
 }
 
 #[derive(Serialize)]
@@ -316,8 +316,8 @@ fn max_latency(limit: &MaxLatency) -> MaxLatencyRecord {
 fn load(study: &Study<'_>) -> LoadRecord {
     LoadRecord {
         kind: study.load.kind(),
-        description: conditions::load(study.load),
-        connections: study.connections.as_str(),
+        description: conditions::load_in_words(study.load),
+        connections: study.connections.to_string(),
     }
 }
 

@@ -18,7 +18,7 @@ const ATTEMPTS: u32 = 2;
 const FAILURES: usize = 2;
 
 /// What all trials of a block have in common.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct BlockPlan {
     pub(crate) stage: Stage,
     pub(crate) block: u32,
@@ -49,7 +49,7 @@ impl BlockPlan {
                 },
                 attempt: 0,
                 configuration: configuration.clone(),
-                load: self.load,
+                load: self.load.clone(),
                 length: self.length,
                 warm_up: self.warm_up,
                 seed: load_seed,
@@ -147,10 +147,7 @@ mod tests {
         BlockPlan {
             stage: Stage::Measure,
             block,
-            load: LoadShape::Open {
-                rate: Rate::per_second(10.0).unwrap(),
-                arrivals: Arrivals::Poisson,
-            },
+            load: LoadShape::open(Rate::per_second(10.0).unwrap(), Arrivals::Poisson),
             length: Duration::from_secs(5),
             warm_up: Duration::from_secs(1),
             seed: Seed::new(1),

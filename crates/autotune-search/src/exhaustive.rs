@@ -94,7 +94,7 @@ impl Exhaustive {
 
     /// The trials that the pre-flight launches.
     fn preflight(&self, history: &History) -> Next {
-        let Length { length, warm_up } = length::preflight(self.plan.budget);
+        let Length { length, warm_up } = length::preflight(&self.plan);
         let probes = self.probes();
         for block in 0..PREFLIGHT_BLOCKS {
             let plan = self.block_plan(Stage::Preflight, block, Length { length, warm_up });
@@ -203,7 +203,7 @@ impl Exhaustive {
         BlockPlan {
             stage,
             block,
-            load: self.plan.load,
+            load: self.plan.load.clone(),
             length: length.length,
             warm_up: length.warm_up,
             seed: self.plan.seed,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use autotune_analysis::compare::FIRST_LOOK;
-use autotune_model::{LoadShape, Metric, TrialRecord};
+use autotune_model::{LoadShape, Metric, TrialRecord, whole_seconds};
 use autotune_stats::median;
 
 use crate::plan::Plan;
@@ -24,6 +24,22 @@ pub(crate) struct Length {
 }
 
 impl Length {
+    /// What a load with steps says itself.
+    fn fixed(load: &LoadShape) -> Option<Self> {
+        let length = load.fixed_length()?;
+        let warm_up = load.fixed_warm_up()?;
+        Some(Self { length, warm_up })
+    }
+
+    /// Longer by the time in which the load reaches its level, which does not count.
+    fn after_ramp(self, load: &LoadShape) -> Self {
+        let ramp = whole_seconds(load.ramp());
+        Self {
+            length: self.length + ramp,
+            warm_up: self.warm_up + ramp,
+        }
+    }
+
     /// With a warm-up in whole seconds, since records are by the second.
     pub(crate) fn of(length: Duration) -> Self {
         let warm_up = Duration::from_secs((length / WARM_UP_PART).as_secs().max(1));
@@ -31,9 +47,13 @@ impl Length {
     }
 }
 
-/// The pre-flight's trials: a sixtieth of the budget, within bounds.
-pub(crate) fn preflight(budget: Duration) -> Length {
-    Length::of((budget / 60).clamp(SHORTEST, Duration::from_secs(30)))
+/// The pre-flight's trials: a sixtieth of the budget, within bounds; all steps,
+/// where there are any.
+pub(crate) fn preflight(plan: &Plan) -> Length {
+    Length::fixed(&plan.load).unwrap_or_else(|| {
+        let length = (plan.budget / 60).clamp(SHORTEST, Duration::from_secs(30));
+        Length::of(length).after_ramp(&plan.load)
+    })
 }
 
 /// What a trial takes besides its load: median over trials with a load.
@@ -71,16 +91,21 @@ pub(crate) struct Room {
 /// What the quantile needs, rounded up, and where that does not fit as often as a
 /// confirmed verdict takes blocks, as long as so many blocks allow. A launch that
 /// meets a slow moment of the machine is one of eight then, and not one of five.
-/// In whole seconds.
+/// In whole seconds. Steps have their length whatever the budget.
 pub(crate) fn comparison(plan: &Plan, room: Room) -> Length {
+    if let Some(fixed) = Length::fixed(&plan.load) {
+        return fixed;
+    }
+    let besides = room.overhead + whole_seconds(plan.load.ramp());
     let fit = |blocks: u32| {
         let slots = blocks * u32::try_from(room.configurations.max(1)).unwrap_or(u32::MAX);
-        (room.left / (slots + room.reserved)).saturating_sub(room.overhead)
+        (room.left / (slots + room.reserved)).saturating_sub(besides)
     };
     let needed = needed(plan, room.per_second).max(SHORTEST);
     let wanted = needed.max((3 * room.overhead).min(LONGEST));
     let fits = Duration::from_secs(fit(FIRST_LOOK).as_secs());
-    Length::of(rounded_up(wanted).min(fits).max(SHORTEST))
+    let length = whole_seconds(wanted).min(fits).max(SHORTEST);
+    Length::of(length).after_ramp(&plan.load)
 }
 
 /// How often the comparison's blocks fit into what is left.
@@ -88,10 +113,6 @@ pub(crate) fn blocks(room: Room, decided: Length) -> f64 {
     let slot = decided.length + room.overhead;
     let left = room.left.saturating_sub(slot * room.reserved);
     left.as_secs_f64() / slot.as_secs_f64() / room.configurations.max(1) as f64
-}
-
-fn rounded_up(time: Duration) -> Duration {
-    Duration::from_secs(time.as_secs() + u64::from(time.subsec_nanos() > 0))
 }
 
 /// How long a trial must be for the metric's requests at the rarest endpoint,
@@ -109,7 +130,7 @@ pub(crate) fn needed(plan: &Plan, per_second: f64) -> Duration {
     }
     let need = quantile.requests_needed() as f64;
     let seconds = (need + 3.0 * need.sqrt()) / rarest;
-    let window = rounded_up(Duration::from_secs_f64(seconds.min(86_400.0)));
+    let window = whole_seconds(Duration::from_secs_f64(seconds.min(86_400.0)));
     // The warm-up is a part of the whole, which is longer than the window.
     let mut length = Length::of(window + Length::of(window).warm_up);
     while length.length - length.warm_up < window {
@@ -118,21 +139,13 @@ pub(crate) fn needed(plan: &Plan, per_second: f64) -> Duration {
     length.length
 }
 
-/// The rate of an open load, which nobody has to measure.
-pub(crate) fn known_rate(load: &LoadShape) -> Option<f64> {
-    match load {
-        LoadShape::Open { rate, .. } => Some(rate.get()),
-        LoadShape::Closed(_) => None,
-    }
-}
-
 /// Requests per second: the rate of an open load; of a closed one what the
 /// pre-flight saw.
 pub(crate) fn per_second<'a>(
     load: &LoadShape,
     trials: impl Iterator<Item = &'a TrialRecord>,
 ) -> f64 {
-    if let Some(rate) = known_rate(load) {
+    if let Some(rate) = load.mean_rate() {
         return rate;
     }
     let seen: Vec<f64> = trials
@@ -145,7 +158,9 @@ pub(crate) fn per_second<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use autotune_model::{Arrivals, LoadShape, Metric, Quantile, Rate, Seed, Share};
+    use autotune_model::{
+        Arrivals, Arriving, Groups, Levels, LoadShape, Metric, Quantile, Rate, Seed, Share, Step,
+    };
 
     fn plan(per_second: f64) -> Plan {
         Plan {
@@ -153,10 +168,7 @@ mod tests {
             baseline: None,
             seed: Seed::new(1),
             budget: Duration::from_secs(300),
-            load: LoadShape::Open {
-                rate: Rate::per_second(per_second).unwrap(),
-                arrivals: Arrivals::Poisson,
-            },
+            load: LoadShape::open(Rate::per_second(per_second).unwrap(), Arrivals::Poisson),
             metric: Metric::Latency(Quantile::P95),
             surge: None,
             rarest_endpoint: Share::new(0.25).unwrap(),
@@ -219,5 +231,44 @@ mod tests {
         );
         // Nothing fits: no trial is shorter than the shortest.
         assert_eq!(comparison(&plan(100.0), room(10)).length, SHORTEST);
+    }
+
+    fn with_ramp(mut plan: Plan, seconds: f64) -> Plan {
+        if let LoadShape::Open(open) = &mut plan.load {
+            open.ramp = Duration::from_secs_f64(seconds);
+        }
+        plan
+    }
+
+    #[test]
+    fn a_ramp_makes_trials_longer_and_does_not_count() {
+        let seconds = Duration::from_secs;
+        let ample = comparison(&with_ramp(plan(100.0), 29.5), room(3600));
+        assert_eq!((ample.length, ample.warm_up), (seconds(41), seconds(31)));
+        // 1400 / 40 - 2 - 30 = 3 s: the shortest there is.
+        let short = comparison(&with_ramp(plan(100.0), 30.0), room(1400));
+        assert_eq!((short.length, short.warm_up), (seconds(34), seconds(31)));
+        let probe = preflight(&with_ramp(plan(100.0), 30.0));
+        assert_eq!((probe.length, probe.warm_up), (seconds(35), seconds(31)));
+    }
+
+    #[test]
+    fn steps_decide_the_length_whatever_the_budget() {
+        let step = |rate| Step {
+            level: Rate::per_second(rate).unwrap(),
+            length: Duration::from_secs(60),
+        };
+        let mut plan = plan(100.0);
+        plan.load = LoadShape::Open(Groups::one(Arriving {
+            rate: Levels::Steps(vec![step(50.0), step(90.0)]),
+            arrivals: Arrivals::Poisson,
+        }));
+        let plan = with_ramp(plan, 10.0);
+        for length in [comparison(&plan, room(10)), preflight(&plan)] {
+            assert_eq!(length.length, Duration::from_secs(120));
+            assert_eq!(length.warm_up, Duration::from_secs(16));
+        }
+        let none = || std::iter::empty();
+        assert_eq!(per_second(&plan.load, none()), 70.0);
     }
 }

@@ -67,8 +67,8 @@ pub(crate) struct Pace {
 pub(crate) fn outlook(plan: &Plan, probes: u32, known: Known) -> Outlook {
     let none = || std::iter::empty();
     let overhead = known.overhead.unwrap_or_else(|| length::overhead(none()));
-    let per_second = length::known_rate(&plan.load);
-    let preflight = (length::preflight(plan.budget).length + overhead) * probes;
+    let per_second = plan.load.mean_rate();
+    let preflight = (length::preflight(plan).length + overhead) * probes;
     let left = plan.budget.saturating_sub(preflight);
     let room = Room {
         configurations: plan.configurations.len(),
@@ -139,7 +139,7 @@ fn requests(plan: &Plan, decided: Length, per_second: f64) -> u64 {
 mod tests {
     use super::*;
     use autotune_model::{
-        Arrivals, Configuration, LoadShape, Quantile, Rate, Seed, Share, Users, VariantName,
+        Arrivals, Configuration, LoadShape, Quantile, Rate, Seed, Share, VariantName,
     };
 
     fn plan(budget: u64, load: LoadShape) -> Plan {
@@ -171,10 +171,7 @@ mod tests {
     }
 
     fn open(rate: f64) -> LoadShape {
-        LoadShape::Open {
-            rate: Rate::per_second(rate).unwrap(),
-            arrivals: Arrivals::Constant,
-        }
+        LoadShape::open(Rate::per_second(rate).unwrap(), Arrivals::Constant)
     }
 
     const TWO: Known = Known {
@@ -219,11 +216,8 @@ mod tests {
 
     #[test]
     fn a_rate_that_nobody_knows_yet_gives_the_longest_usual_trial() {
-        let users = Users {
-            count: 5,
-            think: Duration::ZERO,
-        };
-        let seen = outlook(&plan(36_000, LoadShape::Closed(users)), 6, TWO);
+        let users = LoadShape::closed(5, Duration::ZERO);
+        let seen = outlook(&plan(36_000, users), 6, TWO);
         assert_eq!(seen.length, Duration::from_secs(60));
         assert_eq!(seen.requests, None);
         assert_eq!(seen.warnings, []);

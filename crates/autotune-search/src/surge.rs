@@ -36,7 +36,7 @@ pub(crate) fn next(
         configuration: configuration.clone(),
         load: plan
             .surge
-            .map_or(plan.load, |surge| plan.load.surged(surge)),
+            .map_or_else(|| plan.load.clone(), |surge| plan.load.surged(surge)),
         length: length.length,
         warm_up: length.warm_up,
         // The same requests for each configuration that is asked.

@@ -25,6 +25,7 @@ mod schema;
 mod series;
 mod server_rows;
 mod service_rows;
+mod shape;
 mod store;
 mod trials;
 

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use autotune_model::{
-    Anchor, Arrivals, ConfigId, Configuration, LoadShape, Outcome, Rate, Seed, Span, TrialKey,
-    TrialRecord, TrialSpec, Users,
+    Anchor, ConfigId, Configuration, Outcome, Seed, Span, TrialKey, TrialRecord, TrialSpec,
 };
 use rusqlite::{Connection, Row};
 
@@ -14,6 +13,7 @@ use crate::load_rows::{insert_load, load_load};
 use crate::rows::{Place, Table, insert, key_of, ns};
 use crate::series::{self, TrialSeries};
 use crate::server_rows::{insert_server, load_server};
+use crate::shape::{load_columns, load_of};
 
 pub(crate) const TRIAL: Table = Table {
     name: "trial",
@@ -195,55 +195,4 @@ fn configuration_of(row: &Row<'_>) -> Result<Configuration, Fault> {
         });
     }
     Ok(configuration)
-}
-
-#[derive(Default)]
-struct LoadColumns {
-    kind: &'static str,
-    rate_per_s: Option<f64>,
-    arrivals: Option<&'static str>,
-    users_count: Option<u32>,
-    think_ns: Option<u64>,
-}
-
-fn load_columns(load: &LoadShape) -> Result<LoadColumns, Fault> {
-    Ok(match load {
-        LoadShape::Open { rate, arrivals } => LoadColumns {
-            kind: "open",
-            rate_per_s: Some(rate.get()),
-            arrivals: Some(match arrivals {
-                Arrivals::Poisson => "poisson",
-                Arrivals::Constant => "constant",
-            }),
-            ..LoadColumns::default()
-        },
-        LoadShape::Closed(users) => LoadColumns {
-            kind: "closed",
-            users_count: Some(users.count),
-            think_ns: Some(ns(users.think)?),
-            ..LoadColumns::default()
-        },
-    })
-}
-
-fn load_of(row: &Row<'_>) -> Result<LoadShape, Fault> {
-    let kind: String = row.get("load_kind")?;
-    let unknown = |what, found| Fault::Unknown { what, found };
-    match kind.as_str() {
-        "open" => {
-            let text: String = row.get("arrivals")?;
-            let arrivals = match text.as_str() {
-                "poisson" => Arrivals::Poisson,
-                "constant" => Arrivals::Constant,
-                _ => return Err(unknown("kind of arrivals", text)),
-            };
-            let rate = Rate::per_second(row.get("rate_per_s")?)?;
-            Ok(LoadShape::Open { rate, arrivals })
-        }
-        "closed" => Ok(LoadShape::Closed(Users {
-            count: row.get("users_count")?,
-            think: Duration::from_nanos(row.get("think_ns")?),
-        })),
-        _ => Err(unknown("kind of load", kind)),
-    }
 }

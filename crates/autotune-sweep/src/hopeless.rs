@@ -149,10 +149,7 @@ mod tests {
                 },
                 attempt: 0,
                 configuration: configuration(n),
-                load: LoadShape::Open {
-                    rate: Rate::per_second(10.0).unwrap(),
-                    arrivals: Arrivals::Poisson,
-                },
+                load: LoadShape::open(Rate::per_second(10.0).unwrap(), Arrivals::Poisson),
                 length: Duration::from_secs(5),
                 warm_up: Duration::from_secs(1),
                 seed: Seed::new(1),

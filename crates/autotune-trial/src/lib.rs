@@ -29,6 +29,7 @@ mod overrides;
 mod session;
 
 mod outcome;
+mod overload;
 mod record;
 mod run;
 mod verify;

@@ -5,15 +5,10 @@ use std::time::Duration;
 use autotune_model::{Bytes, FailureClass, GeneratorVerdict, LoadRecord, LoadShape, Outcome};
 
 use crate::error::tail;
+use crate::overload::overload;
 
 /// A difference between the clocks up to here is drift, beyond it a jump.
 const LARGEST_JUMP: Duration = Duration::from_secs(1);
-/// More than this share of the requests due without an end when the schedule
-/// ends: too many for requests that are merely being served.
-const OUTSTANDING_SHARE: f64 = 0.02;
-/// And more than so many times what a steady server of this speed holds.
-const BEYOND_USUAL: f64 = 2.0;
-
 /// Where a trial was cut short.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
@@ -136,8 +131,7 @@ fn invalid(detail: String) -> Outcome {
 }
 
 fn by_load(shape: &LoadShape, load: &LoadRecord) -> Outcome {
-    let open = matches!(shape, LoadShape::Open { .. });
-    let overload = if open { overload(load) } else { None };
+    let overload = overload(shape, load);
     match (&load.generator.verdict, overload) {
         // A full pool is what an overload looks like from the generator's side.
         (GeneratorVerdict::Invalid(reasons), Some(_)) if generator_at_fault(load) => {
@@ -147,66 +141,6 @@ fn by_load(shape: &LoadShape, load: &LoadRecord) -> Outcome {
         (GeneratorVerdict::Invalid(reasons), None) => invalid(reasons.join("; ")),
         (GeneratorVerdict::Ok | GeneratorVerdict::Suspect(_), None) => Outcome::Measured,
     }
-}
-
-/// Whether the backlog grew: requests outstanding when the schedule ended exceed
-/// 2 % of those due, and their number rises (Theil and Sen's slope, its 95 %
-/// interval above zero; with fewer than five seconds the ends are compared).
-fn overload(load: &LoadRecord) -> Option<String> {
-    let due = load.total().scheduled;
-    let left = load.generator.outstanding_at_end;
-    if due == 0 || left as f64 <= OUTSTANDING_SHARE * due as f64 {
-        return None;
-    }
-    // A slow but steady server holds as many as arrive while one is answered.
-    if left as f64 <= BEYOND_USUAL * usual_in_flight(load) {
-        return None;
-    }
-    let slope = slope(&load.outstanding)?;
-    (slope > 0.0).then(|| {
-        format!(
-            "{left} of {due} requests were without an answer when the last one was due, and their \
-             number grew by {slope:.1} a second"
-        )
-    })
-}
-
-/// Requests in flight if all were answered as fast as the fastest one: rate times
-/// time, summed over the endpoints (Little's law). Under overload the fastest is
-/// among those that came before the backlog, so the warm-up is looked at, too.
-fn usual_in_flight(load: &LoadRecord) -> f64 {
-    let seconds = load.length.as_secs_f64().max(1e-3);
-    let each = load
-        .endpoints
-        .iter()
-        .zip(0u16..)
-        .filter_map(|(endpoint, index)| {
-            let mine = load
-                .seconds
-                .iter()
-                .filter(|second| second.endpoint == index);
-            let fastest = mine.filter_map(|second| second.response.counts().first());
-            let fastest_us = fastest.map(|(value_us, _)| *value_us).min()?;
-            Some(endpoint.total.scheduled as f64 / seconds * fastest_us as f64 / 1e6)
-        });
-    each.sum()
-}
-
-/// The rise a second of a series of one value a second; `None` where it is not
-/// shown to rise.
-fn slope(series: &[u32]) -> Option<f64> {
-    let points: Vec<(f64, f64)> = series
-        .iter()
-        .enumerate()
-        .map(|(x, y)| (x as f64, f64::from(*y)))
-        .collect();
-    if let Some(fit) = autotune_stats::theil_sen(&points) {
-        return (fit.low > 0.0).then_some(fit.slope);
-    }
-    let (first, last) = (points.first()?, points.last()?);
-    let seconds = (last.0 - first.0).max(1.0);
-    let rise = (last.1 - first.1) / seconds;
-    (rise > 0.0).then_some(rise)
 }
 
 /// Whether the generator lagged by its own doing.
@@ -220,27 +154,22 @@ fn generator_at_fault(load: &LoadRecord) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use autotune_model::{
         Accounting, Arrivals, EndpointLoad, EndpointName, GeneratorRecord, Histogram, LoadSecond,
-        Rate, SparseHistogram, Users,
+        Rate, SparseHistogram,
     };
     use std::collections::BTreeMap;
     use std::sync::LazyLock;
 
-    const CLOSED: LoadShape = LoadShape::Closed(Users {
-        count: 1,
-        think: Duration::ZERO,
-    });
+    static CLOSED: LazyLock<LoadShape> = LazyLock::new(|| LoadShape::closed(1, Duration::ZERO));
 
-    static OPEN: LazyLock<LoadShape> = LazyLock::new(|| LoadShape::Open {
-        rate: Rate::per_second(100.0).unwrap(),
-        arrivals: Arrivals::Poisson,
-    });
+    static OPEN: LazyLock<LoadShape> =
+        LazyLock::new(|| LoadShape::open(Rate::per_second(100.0).unwrap(), Arrivals::Poisson));
 
     /// Ten seconds at 100 a second, with these numbers outstanding.
-    fn load(outstanding: &[u32]) -> LoadRecord {
+    pub(crate) fn load(outstanding: &[u32]) -> LoadRecord {
         let total = Accounting {
             scheduled: 1_000,
             completed: 1_000,

@@ -213,10 +213,11 @@ fn counter(text: &str, name: &str) -> u64 {
 /// How many connections the generator needs at most for this load against this
 /// configuration.
 pub fn connections_wanted(load: &LoadShape, profile: &Profile, of: &Configuration) -> u64 {
-    match load {
-        LoadShape::Open { rate, .. } => pool_wanted(concurrency(profile, of), rate.get()),
-        LoadShape::Closed(users) => users.count.into(),
-    }
+    let users = load.most_users().map(u64::from);
+    users.unwrap_or_else(|| {
+        let rate = load.peak_rate().unwrap_or_default();
+        pool_wanted(concurrency(profile, of), rate)
+    })
 }
 
 /// Workers times threads, as far as they are known.
@@ -240,7 +241,7 @@ fn pool_wanted(concurrency: u64, rate_per_second: f64) -> u64 {
 /// closed load are as many as the grid file says.
 pub(crate) fn pool_limit(load: &LoadShape, wanted: u64, most_files: u64) -> u32 {
     let limit = match load {
-        LoadShape::Open { .. } => wanted.min(most_files).max(1),
+        LoadShape::Open(_) => wanted.min(most_files).max(1),
         LoadShape::Closed(_) => wanted,
     };
     u32::try_from(limit).unwrap_or(u32::MAX)
@@ -259,7 +260,7 @@ pub fn most_files() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use autotune_model::{Arrivals, Rate, Users};
+    use autotune_model::{Arrivals, Rate};
     use autotune_server::behaviour;
 
     #[test]
@@ -288,12 +289,10 @@ mod tests {
         assert_eq!(pool_wanted(4, 200.0), 800);
         assert_eq!(pool_wanted(9_000, 10.0), 4096);
         let rate = Rate::per_second(10.0).expect("a rate");
-        let arrivals = Arrivals::Poisson;
-        let open = LoadShape::Open { rate, arrivals };
+        let open = LoadShape::open(rate, Arrivals::Poisson);
         assert_eq!(pool_limit(&open, 864, 60_000), 864);
         assert_eq!(pool_limit(&open, 864, 500), 500);
-        let (count, think) = (900, Duration::ZERO);
-        let closed = LoadShape::Closed(Users { count, think });
+        let closed = LoadShape::closed(900, Duration::ZERO);
         assert_eq!(pool_limit(&closed, 900, 500), 900);
         assert!(most_files() > 0);
     }

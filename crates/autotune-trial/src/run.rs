@@ -234,7 +234,7 @@ impl Trials {
             endpoints: context.endpoints.clone(),
             sessions: sessions.to_vec(),
             data: Arc::clone(&context.data),
-            shape: spec.load,
+            shape: spec.load.clone(),
             connections: context.connections,
             length: spec.length,
             warm_up: spec.warm_up,

@@ -13,8 +13,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use autotune_model::{
-    Asked, Configuration, DataTable, EnvValue, Expect, Extractor, HostLimits, LoadShape, Login,
-    Objective, Part, ServerVariant, Service, ServiceReady, ServiceUser, Share, Text,
+    Asked, Configuration, DataTable, EndpointName, EnvValue, Expect, Extractor, HostLimits, Levels,
+    LoadShape, Login, Objective, Part, Pause, ServerVariant, Service, ServiceReady, ServiceUser,
+    Share, Text, Think,
 };
 use sha2::{Digest, Sha256};
 
@@ -94,11 +95,8 @@ pub(crate) fn identity(grid: &Grid, results: &Path) -> Result<String, Failure> {
     for table in grid.data.iter() {
         feed_data(&mut feed, table);
     }
-    let load = match grid.file.load {
-        LoadShape::Open { rate, arrivals } => format!("open {} {arrivals:?}", rate.get()),
-        LoadShape::Closed(users) => format!("closed {} {:?}", users.count, users.think),
-    };
-    feed.texts([load.as_str(), grid.file.connections.as_str()]);
+    feed_load(&mut feed, &grid.file.load);
+    feed.texts([grid.file.connections.to_string().as_str()]);
     feed.text(&format!("keep awake {}", grid.file.host.keep_awake));
     feed_limits(&mut feed, &grid.file.limits);
     let digest = feed.0.finalize();
@@ -118,6 +116,44 @@ fn feed_limits(feed: &mut Feed, limits: &HostLimits) {
     } = limits;
     if !limits.is_empty() {
         feed.text(&format!("limits {memory:?} {cpus:?} {files:?}"));
+    }
+}
+
+fn feed_load(feed: &mut Feed, load: &LoadShape) {
+    let ramp = load.ramp();
+    // Without anything further the texts are as they always were, so that a study
+    // goes on.
+    if !ramp.is_zero() {
+        feed.text(&format!("ramp {ramp:?}"));
+    }
+    match load {
+        LoadShape::Open(open) => {
+            for group in &open.groups {
+                feed_members(feed, group.endpoints.as_deref());
+                let arrivals = group.who.arrivals;
+                feed.text(&match &group.who.rate {
+                    Levels::Constant(rate) => format!("open {} {arrivals:?}", rate.get()),
+                    steps @ Levels::Steps(_) => format!("open {steps:?} {arrivals:?}"),
+                });
+            }
+        }
+        LoadShape::Closed(closed) => {
+            for group in &closed.groups {
+                feed_members(feed, group.endpoints.as_deref());
+                feed.text(&match (&group.who.count, group.who.pause) {
+                    (Levels::Constant(count), Pause::Think(Think::Fixed(think))) => {
+                        format!("closed {count} {think:?}")
+                    }
+                    (count, pause) => format!("closed {count:?} {pause:?}"),
+                });
+            }
+        }
+    }
+}
+
+fn feed_members(feed: &mut Feed, names: Option<&[EndpointName]>) {
+    if let Some(names) = names {
+        feed.texts(names.iter().map(EndpointName::as_str));
     }
 }
 
@@ -489,6 +525,30 @@ time = "1h"
         ] {
             assert_ne!(of(from, to), same, "{to}");
         }
+        let shapes = [
+            "[load.open]\nrate = 20\narrivals = \"constant\"",
+            "[load.open]\nrate = 20\nramp = \"5s\"",
+            "[load.open]\nsteps = [{ rate = 20, for = \"9s\" }]",
+            "[load.open]\nsteps = [{ rate = 20, for = \"8s\" }]",
+            "[[load.open.group]]\nendpoints = [\"home\"]\nrate = 20",
+            "[load.closed]\nusers = 20",
+            "[load.closed]\nusers = 20\nthink = \"1s\"",
+            "[load.closed]\nusers = 20\nthink = { mean = \"1s\" }",
+            "[load.closed]\nusers = 20\nevery = \"1s\"",
+            "[load.closed]\nsteps = [{ users = 20, for = \"9s\" }]",
+            "[[load.closed.group]]\nendpoints = [\"home\"]\nusers = 20",
+            "[load]\nconnections = { idle = \"5s\" }\n[load.open]\nrate = 20",
+            "[load]\nconnections = { reconnect_every = 5 }\n[load.open]\nrate = 20",
+        ];
+        let mut all = vec![same.clone()];
+        all.extend(
+            shapes
+                .iter()
+                .map(|shape| of("[load.open]\nrate = 20", shape)),
+        );
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), shapes.len() + 1, "each shape is another study");
         assert_eq!(of("time = \"1h\"", "time = \"2h\""), same);
         let reach = "fixture = \"data\"\nmay_reach = [\"10.0.0.0/8\"]";
         assert_eq!(of("fixture = \"data\"", reach), same);

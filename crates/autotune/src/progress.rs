@@ -221,8 +221,8 @@ pub(crate) fn text(warning: &Warning) -> String {
         }
         Warning::FewRequests { expected, need } => format!(
             "the rarest endpoint gets about {expected} requests a trial where the quantile takes \
-             {need}: the verdict will be exploratory; a higher rate helps, or --fresh with a \
-             larger --budget"
+             {need}: the verdict will be exploratory; a higher rate helps, or longer trials: \
+             longer steps where the load has steps, else --fresh with a larger --budget"
         ),
         Warning::FewBlocks { fit, need } => format!(
             "about {fit} blocks fit into the budget where {need} make a confirmed verdict: it may \

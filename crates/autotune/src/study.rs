@@ -244,7 +244,7 @@ mod tests {
 
     use autotune_model::{
         Anchor, Configuration, LoadShape, Outcome, ServerRecord, Span, Stage, TrialKey,
-        TrialRecord, TrialSpec, Users,
+        TrialRecord, TrialSpec,
     };
 
     use super::*;
@@ -266,10 +266,7 @@ mod tests {
                 },
                 attempt: 0,
                 configuration: folded.configuration,
-                load: LoadShape::Closed(Users {
-                    count: 1,
-                    think: Duration::ZERO,
-                }),
+                load: LoadShape::closed(1, Duration::ZERO),
                 length: Duration::from_secs(1),
                 warm_up: Duration::ZERO,
                 seed: Seed::new(1),

@@ -50,10 +50,7 @@ fn main() -> anyhow::Result<()> {
             .collect::<Result<_, _>>()?,
         sessions: Vec::new(),
         data: [].into(),
-        shape: LoadShape::Open {
-            rate: Rate::per_second(args.rate)?,
-            arrivals: Arrivals::Constant,
-        },
+        shape: LoadShape::open(Rate::per_second(args.rate)?, Arrivals::Constant),
         connections: ConnectionPolicy::KeepAlive,
         length: Duration::from_secs(args.seconds),
         warm_up: Duration::from_secs(args.warm_up),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use autotune_model::{
     Accept, Arrivals, Bytes, ConnectionPolicy, CpuSet, EnvValue, LoadShape, Method, Metric, Over,
-    Quantile, Share, Text, Users,
+    Quantile, Rate, Share, Text,
 };
 
 use super::*;
@@ -81,10 +81,8 @@ fn every_key_of_load_and_goal_arrives() {
     assert_eq!(file.endpoints[1].expect.status, [200]);
     assert_eq!(file.endpoints[1].expect.json, []);
     assert_eq!(file.connections, ConnectionPolicy::PerRequest);
-    let LoadShape::Open { rate, arrivals } = file.load else {
-        panic!("{:?}", file.load);
-    };
-    assert_eq!((rate.get(), arrivals), (120.5, Arrivals::Constant));
+    let rate = Rate::per_second(120.5).unwrap();
+    assert_eq!(file.load, LoadShape::open(rate, Arrivals::Constant));
     let objective = &file.objective;
     assert_eq!(objective.minimize, Metric::Latency(Quantile::P99));
     assert_eq!(objective.over, Over::Worst);
@@ -187,11 +185,8 @@ fn what_is_left_out_has_its_default() {
     assert!(server.setup.is_empty() && server.args.is_empty() && server.env.is_empty());
     assert_eq!((&server.bin, &server.fixture), (&None, &None));
     assert_eq!(file.connections, ConnectionPolicy::KeepAlive);
-    let users = Users {
-        count: 1,
-        think: Duration::ZERO,
-    };
-    assert_eq!(file.load, LoadShape::Closed(users));
+    let users = LoadShape::closed(1, Duration::ZERO);
+    assert_eq!(file.load, users);
     assert_eq!(file.objective.minimize, Metric::Latency(Quantile::P95));
     assert_eq!(file.objective.over, Over::Geomean);
     assert_eq!(file.objective.max_error_rate, Share::new(0.001).ok());
@@ -208,10 +203,8 @@ fn what_is_left_out_has_its_default() {
     assert_eq!((file.budget, &file.space.baseline), (None, &None));
     assert_eq!(labels(&file), ["1/1/sync/0/0"]);
     let open = edited(LEAST, "[load.closed]\nusers = 1", "[load.open]\nrate = 1");
-    let LoadShape::Open { arrivals, .. } = good(&open).load else {
-        panic!("not open");
-    };
-    assert_eq!(arrivals, Arrivals::Poisson);
+    let rate = Rate::per_second(1.0).unwrap();
+    assert_eq!(good(&open).load, LoadShape::open(rate, Arrivals::Poisson));
 }
 
 /// A default that no key falls back to would say something untrue.
@@ -234,9 +227,11 @@ fn there_is_no_default_without_a_key() {
         "endpoint.method",
         "endpoint.weight",
         "host.keep_awake",
+        "load.closed.group.think",
         "load.closed.think",
         "load.connections",
         "load.open.arrivals",
+        "load.open.group.arrivals",
         "login.sessions",
         "login.step.expect.status",
         "login.step.headers.secret",

@@ -3,6 +3,7 @@
 mod broken;
 mod computed;
 mod good;
+mod load;
 mod login;
 mod mutated;
 mod properties;

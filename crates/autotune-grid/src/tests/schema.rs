@@ -67,6 +67,10 @@ fn what_is_wrong_by_shape_is_refused() {
         "is at most 100%",
         "is above zero",
         "is at least 1MiB",
+        "is a time above zero",
+        "is a time in whole seconds",
+        "`to` is not longer",
+        "nothing is left of `steps`",
         "no endpoint is called",
         // Which server a grid is for, and what can be written in its labels.
         "`server` cannot be",

@@ -9,6 +9,7 @@ use super::{DRAIN_AFTER_STOP_NS, Engine, TICK_NS};
 use crate::clock::Clock;
 use crate::connection::Broken;
 use crate::flights::{FlightId, Place};
+use crate::pauses::Asked;
 use crate::recorder::{Ended, How};
 use crate::response::Answer;
 use crate::transport::Transport;
@@ -84,16 +85,32 @@ impl<T: Transport, C: Clock> Engine<'_, T, C> {
                     };
                     self.end(id, How::TimedOut(class), now);
                 }
-                Place::Waiting | Place::Ended => self.end(id, How::Dropped, now),
+                Place::Waiting | Place::Ended => {
+                    self.end(id, How::Dropped, now);
+                }
             }
         }
         self.serve_line();
     }
 
-    /// The request has ended.
-    pub(super) fn end(&mut self, id: FlightId, how: How, end_ns: u64) {
-        let Some(flight) = self.flights.end(id) else {
+    /// Closes kept connections that were unused for as long as they may be.
+    pub(super) fn close_unused(&mut self) {
+        let Some(most_idle_ns) = self.most_idle_ns else {
             return;
+        };
+        let now = self.clock.now();
+        while let Some((slot, since_ns)) = self.pool.longest_unused()
+            && since_ns.saturating_add(most_idle_ns) <= now
+        {
+            self.pool.close_kept(slot);
+        }
+    }
+
+    /// The request has ended. False when nobody wants its connection any more: its
+    /// user has left.
+    pub(super) fn end(&mut self, id: FlightId, how: How, end_ns: u64) -> bool {
+        let Some(flight) = self.flights.end(id) else {
+            return true;
         };
         let arrival = flight.arrival;
         self.recorder.ended(&Ended {
@@ -110,11 +127,20 @@ impl<T: Transport, C: Clock> Engine<'_, T, C> {
             }
             How::TimedOut(_) | How::Dropped => false,
         };
-        if let Some(next_ns) = self.source.ended(arrival.user, end_ns, answered) {
-            self.watch
-                .user_known(flight.taken_up_ns.unwrap_or(end_ns), end_ns);
-            self.watch.user_known(end_ns, next_ns);
-        }
+        let asked = Asked {
+            due_ns: arrival.due_ns,
+            end_ns,
+            answered,
+        };
+        let Some(next) = self.source.ended(arrival.user, asked) else {
+            return true;
+        };
+        self.watch
+            .user_known(flight.taken_up_ns.unwrap_or(end_ns), end_ns);
+        // Who does not come back is known to be away.
+        self.watch
+            .user_known(end_ns, next.due_ns.unwrap_or(u64::MAX));
+        next.stays
     }
 
     /// Ends the schedule when the caller asks for it.
@@ -139,7 +165,17 @@ impl<T: Transport, C: Clock> Engine<'_, T, C> {
         // On a fixed raster, so that the timer is not set anew at every event.
         let tick = (now / TICK_NS + 1) * TICK_NS;
         let end = (now < self.length_ns).then_some(self.length_ns);
-        let next = [self.source.next_due(), deadline, end, Some(self.give_up_ns)];
+        let unused = self.most_idle_ns.and_then(|most_idle_ns| {
+            let (_, since_ns) = self.pool.longest_unused()?;
+            Some(since_ns.saturating_add(most_idle_ns))
+        });
+        let next = [
+            self.source.next_due(),
+            deadline,
+            unused,
+            end,
+            Some(self.give_up_ns),
+        ];
         next.into_iter().flatten().fold(tick, u64::min)
     }
 }

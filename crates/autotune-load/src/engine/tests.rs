@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use autotune_model::{
     Accounting, Arrivals, ConnectionPolicy, FailureClass, GeneratorVerdict, Histogram, LoadRecord,
-    LoadShape, Method, Rate, Users,
+    LoadShape, Method, Rate,
 };
 
 use crate::plan::LoadPlan;
@@ -16,10 +16,7 @@ use crate::sim::{Asked, Conditions, Connect, MS, QUIET, Reply, Server, simulate,
 const SECOND: u64 = 1000 * MS;
 
 pub(super) fn open(rate: f64, seconds: u64) -> LoadPlan {
-    let shape = LoadShape::Open {
-        rate: Rate::per_second(rate).unwrap(),
-        arrivals: Arrivals::Constant,
-    };
+    let shape = LoadShape::open(Rate::per_second(rate).unwrap(), Arrivals::Constant);
     LoadPlan {
         shape,
         length: Duration::from_secs(seconds),
@@ -31,7 +28,7 @@ pub(super) fn open(rate: f64, seconds: u64) -> LoadPlan {
 pub(super) fn closed(count: u32, think_ms: u64) -> LoadPlan {
     let think = Duration::from_millis(think_ms);
     LoadPlan {
-        shape: LoadShape::Closed(Users { count, think }),
+        shape: LoadShape::closed(count, think),
         ..plan()
     }
 }
@@ -562,10 +559,7 @@ fn a_body_that_is_too_short_or_too_long_is_no_answer() {
 #[test]
 fn the_same_seed_sends_the_same_requests_whatever_the_server_does() {
     let mut plan = open(200.0, 1);
-    plan.shape = LoadShape::Open {
-        rate: Rate::per_second(200.0).unwrap(),
-        arrivals: Arrivals::Poisson,
-    };
+    plan.shape = LoadShape::open(Rate::per_second(200.0).unwrap(), Arrivals::Poisson);
     plan.endpoints = vec![endpoint("a"), endpoint("b"), endpoint("c")];
     let sent = |service_ns| {
         let (_, seen) = simulate(&plan, answers_after(service_ns));

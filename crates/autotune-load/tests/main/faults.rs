@@ -31,10 +31,7 @@ pub(crate) fn plan(target: SocketAddr) -> LoadPlan {
         }],
         sessions: Vec::new(),
         data: [].into(),
-        shape: LoadShape::Open {
-            rate: Rate::per_second(200.0).unwrap(),
-            arrivals: Arrivals::Poisson,
-        },
+        shape: LoadShape::open(Rate::per_second(200.0).unwrap(), Arrivals::Poisson),
         connections: ConnectionPolicy::KeepAlive,
         length: Duration::from_millis(250),
         warm_up: Duration::ZERO,

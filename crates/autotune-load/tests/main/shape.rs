@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use autotune_load::{LoadError, run};
-use autotune_model::{CpuSet, GeneratorVerdict, LoadShape, Users};
+use autotune_model::{CpuSet, GeneratorVerdict, LoadShape};
 
 use crate::faults::{plan, send};
 use crate::server::{Act, GOOD, Server};
@@ -40,10 +40,7 @@ fn an_answer_that_is_held_back_shows_in_the_response_of_those_who_wait() {
 fn closed_users_send_all_they_are_counted_for() {
     let server = Server::start(|_| Act::Answer(GOOD.to_vec()));
     let mut plan = plan(server.address());
-    plan.shape = LoadShape::Closed(Users {
-        count: 4,
-        think: Duration::from_millis(2),
-    });
+    plan.shape = LoadShape::closed(4, Duration::from_millis(2));
     plan.pool_limit = 1;
     let record = send(&plan);
     assert_eq!(record.total().completed, server.requests());

@@ -260,13 +260,24 @@ fn remedy(load: &LoadShape, have: u64, need: u64) -> String {
     }
     let wanted = need as f64 + 3.0 * (need as f64).sqrt();
     let factor = wanted / have as f64;
+    if load.fixed_length().is_some() {
+        return format!(": steps that take {factor:.1} times as long would do");
+    }
     let more = match load {
-        LoadShape::Open { rate, .. } => {
-            format!("a rate of {:.0} requests/s", (rate.get() * factor).ceil())
-        }
-        LoadShape::Closed(users) => {
-            format!("{:.0} users", (f64::from(users.count) * factor).ceil())
-        }
+        LoadShape::Open(open) => match &open.groups[..] {
+            [_] => {
+                let rate = load.mean_rate().unwrap_or_default();
+                format!("a rate of {:.0} requests/s", (rate * factor).ceil())
+            }
+            _ => format!("{factor:.1} times the rate of its group"),
+        },
+        LoadShape::Closed(closed) => match &closed.groups[..] {
+            [_] => {
+                let users = load.most_users().unwrap_or_default();
+                format!("{:.0} users", (f64::from(users) * factor).ceil())
+            }
+            _ => format!("{factor:.1} times the users of its group"),
+        },
     };
     format!(": {more} would do, or --fresh with a --budget that is about {factor:.1} times as long")
 }

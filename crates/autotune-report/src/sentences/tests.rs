@@ -7,8 +7,8 @@ use autotune_analysis::{
     MemoryGrowth, Reason,
 };
 use autotune_model::{
-    Accept, ConfigId, CpuSet, EndpointName, ErrorCode, LoadShape, MemorySource, Metric, Over,
-    Share, Users,
+    Accept, ConfigId, CpuSet, EndpointName, ErrorCode, Groups, Levels, LoadShape, MemorySource,
+    Metric, Over, Pause, Share, Step, Users,
 };
 
 use super::*;
@@ -107,10 +107,7 @@ fn the_first_sentence_with_a_recommendation() {
             fixture.analysis.verdict.bound_pct = None;
             fixture.analysis.over = Over::Worst;
             fixture.placement.cores = 2;
-            fixture.load = LoadShape::Closed(Users {
-                count: 50,
-                think: Duration::from_secs(10),
-            });
+            fixture.load = LoadShape::closed(50, Duration::from_secs(10));
         },
         "1/8/gthread/0/0: measured too seldom to say how much worse than the best measured it may \
          be (p95, worst of 4 endpoints against the control), for a server on 2 CPUs, closed load \
@@ -265,6 +262,24 @@ fn an_exploratory_verdict_says_what_it_needs() {
         },
         "Exploratory: an endpoint had only 80 requests in the mean trial, p95 needs 200: a rate of \
          273 requests/s would do, or --fresh with a --budget that is about 3.0 times as long.",
+    );
+    check_note(
+        |fixture| {
+            let step = Step {
+                level: 50,
+                length: Duration::from_secs(60),
+            };
+            fixture.load = LoadShape::Closed(Groups::one(Users {
+                count: Levels::Steps(vec![step]),
+                pause: Pause::Every(Duration::from_secs(10)),
+            }));
+            fixture.analysis.verdict.exploratory = vec![Exploratory::FewRequests {
+                have: 80,
+                need: 200,
+            }];
+        },
+        "Exploratory: an endpoint had only 80 requests in the mean trial, p95 needs 200: steps that \
+         take 3.0 times as long would do.",
     );
     check_note(
         |fixture| {

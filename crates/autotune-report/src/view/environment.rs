@@ -12,8 +12,11 @@ use crate::view::Pair;
 
 pub(crate) fn environment(study: &Study<'_>) -> Vec<Pair> {
     let mut pairs = vec![
-        Pair::new("load", conditions::load(study.load)),
-        Pair::new("connections", conditions::connections(study.connections)),
+        Pair::new("load", conditions::load_in_words(study.load)),
+        Pair::new(
+            "connections",
+            conditions::connections_in_words(study.connections),
+        ),
         Pair::new("CPUs of the server", study.placement.cores.to_string()),
         Pair::new("CPU placement", conditions::placement(study.placement)),
     ];

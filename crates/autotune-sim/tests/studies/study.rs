@@ -85,10 +85,10 @@ pub(crate) fn plan(configurations: Vec<Configuration>, blocks: u32, seed: Seed) 
         baseline: None,
         seed,
         budget,
-        load: LoadShape::Open {
-            rate: Rate::per_second(100.0).expect("a constant rate"),
-            arrivals: Arrivals::Poisson,
-        },
+        load: LoadShape::open(
+            Rate::per_second(100.0).expect("a constant rate"),
+            Arrivals::Poisson,
+        ),
         metric: Metric::Latency(Quantile::P95),
         surge: None,
         rarest_endpoint: Share::new(1.0).expect("a constant share"),

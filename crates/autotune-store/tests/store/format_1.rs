@@ -10,8 +10,7 @@ use autotune_model::{
     DecisionKind, EndpointLoad, EndpointName, FailureClass, GeneratorRecord, GeneratorVerdict,
     Histogram, History, HostFacts, LoadRecord, LoadSecond, LoadShape, LogRecord, MemorySource,
     Outcome, ParamName, Peer, ProcessRole, ProcessSample, Rate, Seed, ServerRecord, ServerSample,
-    Span, SparseHistogram, Stage, StopReason, TrialKey, TrialRecord, TrialSpec, Users, Value,
-    VariantName,
+    Span, SparseHistogram, Stage, StopReason, TrialKey, TrialRecord, TrialSpec, Value, VariantName,
 };
 use autotune_store::StudyMeta;
 
@@ -107,12 +106,9 @@ fn span() -> Span {
 }
 
 fn failed_to_start() -> TrialRecord {
-    let users = Users {
-        count: 30,
-        think: Duration::from_millis(250),
-    };
+    let users = LoadShape::closed(30, Duration::from_millis(250));
     TrialRecord {
-        spec: spec(Stage::Preflight, LoadShape::Closed(users)),
+        spec: spec(Stage::Preflight, users),
         outcome: Outcome::FailedToStart {
             detail: "exit 3\nModuleNotFoundError: no module named 'app'".to_owned(),
         },
@@ -126,10 +122,7 @@ fn measured() -> TrialRecord {
     TrialRecord {
         spec: spec(
             Stage::Measure,
-            LoadShape::Open {
-                rate: Rate::per_second(120.5).unwrap(),
-                arrivals: Arrivals::Poisson,
-            },
+            LoadShape::open(Rate::per_second(120.5).unwrap(), Arrivals::Poisson),
         ),
         outcome: Outcome::Measured,
         span: span(),

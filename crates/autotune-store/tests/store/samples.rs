@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use autotune_model::{
-    Accounting, Anchor, Arrivals, Bytes, Configuration, CpuPlacement, CpuSet, EndpointLoad,
-    EndpointName, FailureClass, GeneratorRecord, GeneratorVerdict, Histogram, HostFacts, HostLoad,
-    LoadRecord, LoadSecond, LoadShape, LogRecord, MemorySource, Outcome, ParamName, Peer,
-    ProcessRole, ProcessSample, Profile, Rate, Seed, ServerRecord, ServerSample, ServiceName,
-    ServiceRecord, ServiceWindow, Span, SparseHistogram, Stage, TrialKey, TrialRecord, TrialSpec,
-    Users, Value, VariantName,
+    Accounting, Anchor, Arrivals, Arriving, Bytes, Configuration, CpuPlacement, CpuSet,
+    EndpointLoad, EndpointName, FailureClass, GeneratorRecord, GeneratorVerdict, Group, Groups,
+    Histogram, HostFacts, HostLoad, Levels, LoadRecord, LoadSecond, LoadShape, LogRecord,
+    MemorySource, Outcome, ParamName, Pause, Peer, ProcessRole, ProcessSample, Profile, Rate, Seed,
+    ServerRecord, ServerSample, ServiceName, ServiceRecord, ServiceWindow, Span, SparseHistogram,
+    Stage, Step, Think, TrialKey, TrialRecord, TrialSpec, Users, Value, VariantName,
 };
 use autotune_store::{FORMAT, Store, StudyMeta};
 use rand::{Rng, RngExt, SeedableRng};
@@ -81,24 +81,86 @@ fn spec(rng: &mut Pcg64, seed: u64) -> TrialSpec {
         },
         attempt: rng.random_range(0..3),
         configuration: configuration(rng),
-        load: if rng.random() {
-            LoadShape::Open {
-                rate: Rate::per_second(rng.random::<f64>() * 1e4 + f64::MIN_POSITIVE).unwrap(),
-                arrivals: if rng.random() {
-                    Arrivals::Poisson
-                } else {
-                    Arrivals::Constant
-                },
-            }
-        } else {
-            LoadShape::Closed(Users {
-                count: rng.random(),
-                think: duration(rng),
-            })
-        },
+        load: shape(rng),
         length: duration(rng),
         warm_up: duration(rng),
         seed: Seed::new(rng.random()),
+    }
+}
+
+/// A plain shape as often as one that has all there can be.
+fn shape(rng: &mut Pcg64) -> LoadShape {
+    let ramp = if rng.random() {
+        Duration::ZERO
+    } else {
+        duration(rng)
+    };
+    let endpoints = |rng: &mut Pcg64| {
+        rng.random::<bool>()
+            .then(|| vec![EndpointName::new(text(rng))])
+    };
+    let count = rng.random_range(1..3);
+    match rng.random_range(0..4) {
+        0 => LoadShape::open(rate(rng), arrivals(rng)),
+        1 => LoadShape::closed(rng.random(), duration(rng)),
+        2 => LoadShape::Open(Groups {
+            groups: (0..count)
+                .map(|_| Group {
+                    endpoints: endpoints(rng),
+                    who: Arriving {
+                        rate: levels(rng, rate),
+                        arrivals: arrivals(rng),
+                    },
+                })
+                .collect(),
+            ramp,
+        }),
+        _ => LoadShape::Closed(Groups {
+            groups: (0..count)
+                .map(|_| Group {
+                    endpoints: endpoints(rng),
+                    who: Users {
+                        count: levels(rng, |rng| rng.random()),
+                        pause: pause(rng),
+                    },
+                })
+                .collect(),
+            ramp,
+        }),
+    }
+}
+
+fn rate(rng: &mut Pcg64) -> Rate {
+    Rate::per_second(rng.random::<f64>() * 1e4 + f64::MIN_POSITIVE).unwrap()
+}
+
+fn arrivals(rng: &mut Pcg64) -> Arrivals {
+    if rng.random() {
+        Arrivals::Poisson
+    } else {
+        Arrivals::Constant
+    }
+}
+
+fn levels<L>(rng: &mut Pcg64, level: impl Fn(&mut Pcg64) -> L) -> Levels<L> {
+    if rng.random() {
+        return Levels::Constant(level(rng));
+    }
+    let count = rng.random_range(1..4);
+    let steps = (0..count).map(|_| Step {
+        level: level(rng),
+        length: duration(rng),
+    });
+    Levels::Steps(steps.collect())
+}
+
+fn pause(rng: &mut Pcg64) -> Pause {
+    let (from, to, mean) = (duration(rng), duration(rng), duration(rng));
+    match rng.random_range(0..4) {
+        0 => Pause::Every(from),
+        1 => Pause::Think(Think::Fixed(from)),
+        2 => Pause::Think(Think::Uniform { from, to }),
+        _ => Pause::Think(Think::Exponential { mean }),
     }
 }
 

@@ -184,10 +184,10 @@ pub(crate) fn spec(configuration: Configuration) -> TrialSpec {
         },
         attempt: 0,
         configuration,
-        load: LoadShape::Open {
-            rate: Rate::per_second(40.0).expect("above zero"),
-            arrivals: Arrivals::Constant,
-        },
+        load: LoadShape::open(
+            Rate::per_second(40.0).expect("above zero"),
+            Arrivals::Constant,
+        ),
         length: Duration::from_secs(3),
         warm_up: Duration::from_secs(1),
         seed: Seed::new(1),

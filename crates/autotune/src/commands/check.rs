@@ -319,6 +319,12 @@ rate = 20
         grid_file::from_text(Path::new("grid.toml"), GRID, 1).unwrap()
     }
 
+    /// The same under this load.
+    pub(super) fn loaded(load: &str) -> Grid {
+        let text = GRID.replace("[load.open]\nrate = 20\n", load);
+        grid_file::from_text(Path::new("grid.toml"), &text, 1).unwrap()
+    }
+
     /// As a check with this budget sees it, without a launch, on a good machine.
     pub(super) fn checked<'a>(
         grid: &'a Grid,

@@ -270,8 +270,10 @@ pub(crate) fn end_strays() -> Result<(), Failure> {
 /// What a sweep of this grid is built from.
 pub(crate) fn plan(grid: &Grid, budget: Duration, seed: autotune_model::Seed) -> Plan {
     let file = &grid.file;
-    let weights = || file.endpoints.iter().map(|endpoint| endpoint.weight);
-    let rarest = weights().fold(f64::INFINITY, f64::min) / weights().sum::<f64>();
+    let (_, rarest) = file
+        .load
+        .rarest(&file.endpoints)
+        .expect("there is an endpoint, each in a group, with weights above zero");
     Plan {
         configurations: grid.configurations(),
         baseline: file
@@ -281,11 +283,10 @@ pub(crate) fn plan(grid: &Grid, budget: Duration, seed: autotune_model::Seed) ->
             .map(autotune_model::Configuration::id),
         seed,
         budget,
-        load: file.load,
+        load: file.load.clone(),
         surge: file.objective.surge,
         metric: file.objective.minimize,
-        rarest_endpoint: autotune_model::Share::new(rarest)
-            .expect("weights are checked to be positive, and there is an endpoint"),
+        rarest_endpoint: rarest,
     }
 }
 

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use autotune_model::{
-    Configuration, Outcome, Seed, ServiceRecord, Stage, TrialKey, TrialRecord, TrialSpec,
+    Configuration, LoadShape, Outcome, Seed, ServiceRecord, Stage, TrialKey, TrialRecord,
+    TrialSpec, whole_seconds,
 };
+use autotune_report::{connections_in_words, load_in_words};
 use autotune_sweep::RunTrial;
 use autotune_trial::TrialError;
 
@@ -19,6 +21,9 @@ use crate::terminal::{put, say};
 use crate::world::{self, RealWorld};
 use crate::{confine, host, placement, signals, study};
 
+/// How long a load is of which nobody says it.
+const DEFAULT_SECONDS: u64 = 20;
+
 /// Measure one configuration and show what came of it
 ///
 /// The server is started, loaded as the grid file says and stopped. The result
@@ -31,9 +36,10 @@ pub(crate) struct Args {
     /// As in 4/1/gthread/750/500
     #[arg(value_name = "CONFIG")]
     configuration: String,
-    /// How many seconds requests are sent; the first tenth does not count
-    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(2..=86_400))]
-    seconds: u64,
+    /// How many seconds requests are sent, 20 where it is left out; the first tenth
+    /// does not count, and a ramp comes before. Steps have their own length
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(2..=86_400))]
+    seconds: Option<u64>,
     /// The seed of the order and the arrival times
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
@@ -60,7 +66,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         Err(TrialError::Interrupted) => return Ok(Exit::Interrupted),
         Err(error) => return Err(world::failed(world::fault(&error))),
     };
-    let length = Duration::from_secs(args.seconds);
+    let (length, warm_up) = times(&grid.file.load, args.seconds)?;
     let spec = TrialSpec {
         key: TrialKey {
             stage: Stage::Measure,
@@ -69,9 +75,9 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         },
         attempt: 0,
         configuration,
-        load: grid.file.load,
+        load: grid.file.load.clone(),
         length,
-        warm_up: Duration::from_secs((args.seconds / 10).max(1)),
+        warm_up,
         seed: Seed::new(args.seed),
     };
     let record = world.run(&spec).await;
@@ -91,6 +97,23 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         Outcome::Invalid { .. } | Outcome::Aborted { .. } => Exit::Stopped,
         _ => Exit::Infeasible,
     })
+}
+
+/// How long the load is, and the part of it that does not count.
+fn times(load: &LoadShape, seconds: Option<u64>) -> Result<(Duration, Duration), Failure> {
+    if let Some(fixed) = load.fixed_length().zip(load.fixed_warm_up()) {
+        return match seconds {
+            None => Ok(fixed),
+            Some(_) => {
+                let what = "the steps of the load decide how long it is";
+                Err(Failure::usage(what).hint("leave out --seconds"))
+            }
+        };
+    }
+    let seconds = seconds.unwrap_or(DEFAULT_SECONDS);
+    let ramp = whole_seconds(load.ramp());
+    let warm_up = Duration::from_secs((seconds / 10).max(1));
+    Ok((Duration::from_secs(seconds) + ramp, warm_up + ramp))
 }
 
 /// The configuration that the argument means.
@@ -133,11 +156,11 @@ fn service(record: &ServiceRecord) -> String {
 /// What came of it, line by line.
 fn text(grid: &Grid, record: &TrialRecord) -> String {
     let mut lines = vec![format!(
-        "{}: {}, {} load, {} connections",
+        "{}: {}, {}, {}",
         record.spec.configuration,
         record.outcome.as_str(),
-        record.spec.load.kind(),
-        grid.file.connections.as_str()
+        load_in_words(&record.spec.load),
+        connections_in_words(grid.file.connections)
     )];
     lines.extend(record.outcome.detail().map(|detail| format!("  {detail}")));
     if let Some(load) = &record.load {

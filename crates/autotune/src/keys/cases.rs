@@ -282,8 +282,113 @@ rate = 20
 time = "1h"
 "#;
 
+/// A load of two endpoints.
+macro_rules! loaded {
+    ($load:literal) => {
+        concat!(
+            r#"
+name = "keys"
+server.app = { profile = "command", command = "serve {{ port }} {{ size }}", dir = "app" }
+grid = { size = [1] }
+endpoint = [{ name = "one", path = "/one" }, { name = "two", path = "/two" }]
+budget = { time = "1h" }
+"#,
+            $load
+        )
+    };
+}
+
+const OPEN_STEPS: &str = loaded!(
+    r#"
+[load.open]
+arrivals = "constant"
+ramp = "500ms"
+steps = [{ rate = 10, for = "2s" }, { rate = 20, for = "3s" }]
+"#
+);
+
+const OPEN_GROUPS: &str = loaded!(
+    r#"
+[[load.open.group]]
+endpoints = ["one"]
+rate = 10
+arrivals = "constant"
+
+[[load.open.group]]
+endpoints = ["two"]
+steps = [{ rate = 5, for = "2s" }, { rate = 15, for = "3s" }]
+"#
+);
+
+const PACE: &str = loaded!("[load.closed]\nusers = 2\nevery = \"200ms\"\n");
+const UNIFORM: &str =
+    loaded!("[load.closed]\nusers = 2\nthink = { from = \"100ms\", to = \"300ms\" }\n");
+const EXPONENTIAL: &str = loaded!("[load.closed]\nusers = 2\nthink = { mean = \"100ms\" }\n");
+
+const CLOSED_STEPS: &str = loaded!(
+    r#"
+[load.closed]
+think = "100ms"
+ramp = "500ms"
+steps = [{ users = 2, for = "2s" }, { users = 4, for = "3s" }]
+"#
+);
+
+const CLOSED_GROUPS: &str = loaded!(
+    r#"
+[[load.closed.group]]
+endpoints = ["one"]
+users = 1
+think = "100ms"
+
+[[load.closed.group]]
+endpoints = ["two"]
+every = "200ms"
+steps = [{ users = 2, for = "2s" }, { users = 3, for = "3s" }]
+"#
+);
+
+const DRAWN_GROUPS: &str = loaded!(
+    r#"
+[[load.closed.group]]
+endpoints = ["one"]
+users = 1
+think = { from = "100ms", to = "300ms" }
+
+[[load.closed.group]]
+endpoints = ["two"]
+users = 2
+think = { mean = "250ms" }
+"#
+);
+
+const CONNECTIONS: &str = loaded!(
+    r#"
+[load]
+connections = { reconnect_every = 3, idle = "300ms" }
+
+[load.open]
+rate = 8
+"#
+);
+
 /// All of them.
-pub(super) const BASES: [&str; 5] = [GUNICORN, COMMAND, REQUESTS, OBJECTIVE, OTHER_PROFILE];
+pub(super) const BASES: [&str; 14] = [
+    GUNICORN,
+    COMMAND,
+    REQUESTS,
+    OBJECTIVE,
+    OTHER_PROFILE,
+    OPEN_STEPS,
+    OPEN_GROUPS,
+    PACE,
+    UNIFORM,
+    EXPONENTIAL,
+    CLOSED_STEPS,
+    CLOSED_GROUPS,
+    DRAWN_GROUPS,
+    CONNECTIONS,
+];
 
 const fn case(
     key: &'static str,
@@ -394,6 +499,32 @@ pub(super) const CASES: &[Case] = &[
     case("load.open.surge", OBJECTIVE, ("rate = 20", "rate = 20\nsurge = 1.5"), VERDICT),
     case("load.closed.users", COMMAND, ("users = 2", "users = 3"), WIRE),
     case("load.closed.think", COMMAND, (r#""10ms""#, r#""20ms""#), WIRE),
+    case("load.connections.idle", CONNECTIONS, ("300ms", "50ms"), WIRE),
+    case("load.connections.reconnect_every", CONNECTIONS, ("reconnect_every = 3", "reconnect_every = 2"), WIRE),
+    case("load.open.ramp", OPEN_STEPS, ("500ms", "1s"), WIRE),
+    case("load.open.steps.for", OPEN_STEPS, (r#""2s""#, r#""1s""#), WIRE),
+    case("load.open.steps.rate", OPEN_STEPS, ("rate = 20", "rate = 30"), WIRE),
+    case("load.open.group.arrivals", OPEN_GROUPS, ("constant", "poisson"), WIRE),
+    case("load.open.group.endpoints", OPEN_GROUPS, ("[\"one\"]\nrate = 10\narrivals = \"constant\"\n\n[[load.open.group]]\nendpoints = [\"two\"]", "[\"two\"]\nrate = 10\narrivals = \"constant\"\n\n[[load.open.group]]\nendpoints = [\"one\"]"), WIRE),
+    case("load.open.group.rate", OPEN_GROUPS, ("rate = 10", "rate = 12"), WIRE),
+    case("load.open.group.steps.for", OPEN_GROUPS, (r#""2s""#, r#""1s""#), WIRE),
+    case("load.open.group.steps.rate", OPEN_GROUPS, ("rate = 15", "rate = 25"), WIRE),
+    case("load.closed.every", PACE, ("200ms", "250ms"), WIRE),
+    case("load.closed.think.from", UNIFORM, ("100ms", "150ms"), WIRE),
+    case("load.closed.think.to", UNIFORM, ("300ms", "400ms"), WIRE),
+    case("load.closed.think.mean", EXPONENTIAL, ("100ms", "200ms"), WIRE),
+    case("load.closed.ramp", CLOSED_STEPS, ("500ms", "1s"), WIRE),
+    case("load.closed.steps.for", CLOSED_STEPS, (r#""2s""#, r#""1s""#), WIRE),
+    case("load.closed.steps.users", CLOSED_STEPS, ("users = 4", "users = 6"), WIRE),
+    case("load.closed.group.endpoints", CLOSED_GROUPS, ("[\"one\"]\nusers = 1\nthink = \"100ms\"\n\n[[load.closed.group]]\nendpoints = [\"two\"]", "[\"two\"]\nusers = 1\nthink = \"100ms\"\n\n[[load.closed.group]]\nendpoints = [\"one\"]"), WIRE),
+    case("load.closed.group.every", CLOSED_GROUPS, ("200ms", "250ms"), WIRE),
+    case("load.closed.group.think", CLOSED_GROUPS, ("100ms", "150ms"), WIRE),
+    case("load.closed.group.users", CLOSED_GROUPS, ("users = 1", "users = 5"), WIRE),
+    case("load.closed.group.steps.for", CLOSED_GROUPS, (r#""2s""#, r#""1s""#), WIRE),
+    case("load.closed.group.steps.users", CLOSED_GROUPS, ("users = 3", "users = 4"), WIRE),
+    case("load.closed.group.think.from", DRAWN_GROUPS, ("100ms", "150ms"), WIRE),
+    case("load.closed.group.think.to", DRAWN_GROUPS, ("300ms", "400ms"), WIRE),
+    case("load.closed.group.think.mean", DRAWN_GROUPS, ("250ms", "350ms"), WIRE),
     case("objective.minimize", OBJECTIVE, (r#""p95""#, r#""p50""#), VERDICT),
     case("objective.over", OBJECTIVE, ("geomean", "pooled"), VERDICT),
     case("objective.max_error_rate", OBJECTIVE, ("10%", "0.3%"), VERDICT),

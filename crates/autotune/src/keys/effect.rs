@@ -70,7 +70,7 @@ pub(super) const AWAKE: &str = "the idle states";
 /// How long the load is that is looked at.
 const LENGTH: Duration = Duration::from_secs(3);
 /// So many of its requests.
-const REQUESTS: usize = 60;
+const REQUESTS: usize = 80;
 /// What an answer takes, in nanoseconds.
 const SERVICE_NS: u64 = 30_000_000;
 /// More than any machine of a developer has: what is asked for can be given.
@@ -256,7 +256,7 @@ fn spec(grid: &Grid, configuration: &Configuration) -> TrialSpec {
         },
         attempt: 0,
         configuration: configuration.clone(),
-        load: grid.file.load,
+        load: grid.file.load.clone(),
         length: LENGTH,
         warm_up: LENGTH / 10,
         seed: Seed::new(1),

@@ -71,7 +71,7 @@ pub(super) fn history(
                 },
                 attempt: 0,
                 configuration: configuration.clone(),
-                load: *load,
+                load: load.clone(),
                 length: LENGTH,
                 warm_up: LENGTH / 10,
                 seed: Seed::new(u64::from(block)),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use autotune_model::{Bytes, Confinement, CpuQuota, ErrorCode, Expect, JsonExpect, LimitMeans};
+use autotune_report::{connections_in_words, load_in_words};
 use autotune_trial::{ServiceUp, Verified};
 use serde::Serialize;
 
@@ -31,6 +32,7 @@ struct CheckRecord<'a> {
     study: &'a str,
     fault: Option<FaultRecord>,
     plan: PlanRecord<'a>,
+    load: LoadRecord,
     login: Option<LoginRecord>,
     launched: Option<LaunchedRecord<'a>>,
     time: TimeRecord<'a>,
@@ -44,6 +46,15 @@ struct FaultRecord {
     code: &'static str,
     message: String,
     cause: Option<String>,
+}
+
+/// How requests arrive.
+#[derive(Serialize)]
+struct LoadRecord {
+    kind: &'static str,
+    description: String,
+    connections: String,
+    ramp_s: f64,
 }
 
 /// What is asked before the load of every trial, by each session.
@@ -222,6 +233,7 @@ fn record<'a>(checked: &'a Checked<'_>) -> CheckRecord<'a> {
             cause: against.cause,
         }),
         plan: plan(checked),
+        load: load(checked),
         login: login(checked),
         launched: checked.launched.as_ref().map(|(configuration, verified)| {
             launched(checked, configuration.to_string(), verified)
@@ -334,6 +346,16 @@ fn service(up: &ServiceUp) -> ServiceRecord<'_> {
         ready_s: up.ready.as_secs_f64(),
         cpus: up.cpus,
         user: up.user.as_deref(),
+    }
+}
+
+fn load(checked: &Checked<'_>) -> LoadRecord {
+    let file = &checked.grid.file;
+    LoadRecord {
+        kind: file.load.kind(),
+        description: load_in_words(&file.load),
+        connections: connections_in_words(file.connections),
+        ramp_s: seconds(file.load.ramp()),
     }
 }
 

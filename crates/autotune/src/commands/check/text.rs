@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use autotune_model::{Bytes, Expect};
-use autotune_report::{Align, Column, Table};
+use autotune_report::{Align, Column, Table, connections_in_words, load_in_words};
 
 use crate::commands::check::Checked;
 use crate::commands::check::view::{length_is_guessed, planned, rarest, settings, warnings};
@@ -17,6 +17,7 @@ const NAMED: usize = 40;
 pub(super) fn page(checked: &Checked<'_>) -> String {
     let parts = [
         plan(checked),
+        Some(load(checked)),
         login(checked),
         answers(checked),
         server(checked),
@@ -232,6 +233,15 @@ fn connections(checked: &Checked<'_>) -> Option<String> {
     Some(text)
 }
 
+fn load(checked: &Checked<'_>) -> String {
+    let file = &checked.grid.file;
+    format!(
+        "load: {}, {}\n",
+        load_in_words(&file.load),
+        connections_in_words(file.connections)
+    )
+}
+
 fn time(checked: &Checked<'_>) -> Option<String> {
     let outlook = &checked.outlook;
     let is_guessed = length_is_guessed(checked);
@@ -250,8 +260,13 @@ fn time(checked: &Checked<'_>) -> Option<String> {
         outlook.preflight_trials,
         short(outlook.preflight)
     ));
+    let ramp = checked.grid.file.load.ramp();
+    let ramp = match ramp.is_zero() {
+        true => String::new(),
+        false => format!(", {} of that to reach its level", short(ramp)),
+    };
     line(format!(
-        "trial: {about}{} of load ({} of it warm-up), and {} to start, ask and stop{other}",
+        "trial: {about}{} of load ({} of it warm-up{ramp}), and {} to start, ask and stop{other}",
         short(outlook.length),
         short(outlook.warm_up),
         short(outlook.overhead)
@@ -367,6 +382,33 @@ mod tests {
             said,
             "status 200 or 304, `hi`, at least 10 B, at most 90 B, 5 at /n"
         );
+    }
+
+    #[test]
+    fn the_page_says_what_the_load_is_and_what_its_ramp_and_steps_take() {
+        let placement = tests::placement();
+        let page_of = |load: &str| {
+            let grid = tests::loaded(load);
+            page(&tests::checked(&grid, &placement, 60))
+        };
+        let shown = page_of("[load.open]\nrate = 20\nramp = \"30s\"\n");
+        let load =
+            "load: open load of 20 requests/s, reached within 30 s, keep-alive connections\n";
+        assert!(shown.contains(load), "{shown}");
+        // 200 requests and 42 more at 20 a second, the warm-up, and the ramp.
+        let trial = "trial: about 44 s of load (31 s of it warm-up, 30 s of that to reach \
+                     its level)";
+        assert!(shown.contains(trial), "{shown}");
+        let shown = page_of(
+            "[load]\nconnections = { idle = \"1m\" }\n[load.closed]\nsteps = [{ users = 5, for = \
+             \"30s\" }, { users = 9, for = \"30s\" }]\n",
+        );
+        let load = "load: closed load of 5 to 9 users in 2 steps without think time, connections \
+                    kept until unused for 1 min 0 s\n";
+        assert!(shown.contains(load), "{shown}");
+        let trial = "1 min 0 s of load (3 s of it warm-up), and 3 s to start";
+        assert!(shown.contains(trial), "{shown}");
+        assert!(!shown.contains("less where requests come fast"), "{shown}");
     }
 
     #[test]

@@ -82,9 +82,11 @@ pub(super) fn warnings(checked: &Checked<'_>) -> Vec<String> {
 }
 
 /// Whether the length of a trial is a guess: under closed load a quantile takes
-/// as long as its requests do, and only the pre-flight shows their rate.
+/// as long as its requests do, and only the pre-flight shows their rate. Steps say
+/// it themselves.
 pub(super) fn length_is_guessed(checked: &Checked<'_>) -> bool {
-    checked.outlook.requests.is_none() && checked.outlook.requests_needed.is_some()
+    let is_fixed = checked.grid.file.load.fixed_length().is_some();
+    !is_fixed && checked.outlook.requests.is_none() && checked.outlook.requests_needed.is_some()
 }
 
 /// A configuration of the plan.
@@ -120,7 +122,7 @@ pub(super) fn planned<'a>(checked: &'a Checked<'_>) -> Vec<Planned<'a>> {
 
 /// The endpoint with the fewest requests.
 pub(super) fn rarest<'a>(checked: &'a Checked<'_>) -> &'a str {
-    let endpoints = checked.grid.file.endpoints.iter();
-    let rarest = endpoints.min_by(|a, b| a.weight.total_cmp(&b.weight));
-    rarest.map_or("", |endpoint| endpoint.name.as_str())
+    let file = &checked.grid.file;
+    let rarest = file.load.rarest(&file.endpoints);
+    rarest.map_or("", |(name, _)| name.as_str())
 }
