@@ -122,8 +122,9 @@ less, so that a stall is met once by each of them and not by all who would have 
 Where that matters, the load is an open one. Response time is that of the answer alone, or with `every`
 from when the request was due.";
 const GROUPS: &str = "\
-In place of one total, as a thread group for each endpoint in JMeter. `weight` of an endpoint acts within
-its group. The seed decides what each group asks when, the same for every configuration.";
+In place of one total, as a thread group for each endpoint in JMeter. `weight` of an endpoint is its
+share within its group; in the objective endpoints count by `weight`, however often their group asks.
+The seed decides what each group asks when, the same for every configuration.";
 
 #[test]
 fn the_reference_of_the_grid_file_is_as_the_schema_says() {
@@ -300,7 +301,8 @@ fn takes(shape: &Value) -> String {
         return choices.join(", ");
     }
     if let Some(several) = shape["anyOf"].as_array() {
-        let several: Vec<String> = several.iter().map(takes).collect();
+        let mut several: Vec<String> = several.iter().map(takes).collect();
+        several.dedup();
         return several.join(", or ");
     }
     let kind = shape["type"].as_str().unwrap_or("a value");

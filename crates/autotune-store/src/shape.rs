@@ -41,8 +41,9 @@ struct GroupJson<G> {
 
 #[derive(Serialize, Deserialize)]
 struct ArrivingJson {
-    /// Without `for_ns` in the only one: from beginning to end.
-    rates_per_s: Vec<LevelJson<f64>>,
+    /// Without `for_ns` in the only one: from beginning to end. Texts, since a
+    /// number of JSON may come back as its neighbour.
+    rates_per_s: Vec<LevelJson<String>>,
     arrivals: String,
 }
 
@@ -243,14 +244,24 @@ fn levels<L, J>(
 
 fn arriving_json(who: &Arriving) -> Result<ArrivingJson, Fault> {
     Ok(ArrivingJson {
-        rates_per_s: levels_json(&who.rate, Rate::get)?,
+        rates_per_s: levels_json(&who.rate, |rate| rate.get().to_string())?,
         arrivals: arrivals_name(who.arrivals).to_owned(),
     })
 }
 
+fn rate(text: String) -> Result<Rate, Fault> {
+    match text.parse::<f64>() {
+        Ok(rate) => Ok(Rate::per_second(rate)?),
+        Err(_) => Err(Fault::Unknown {
+            what: "rate",
+            found: text,
+        }),
+    }
+}
+
 fn arriving(json: ArrivingJson) -> Result<Arriving, Fault> {
     Ok(Arriving {
-        rate: levels(json.rates_per_s, |rate| Ok(Rate::per_second(rate)?))?,
+        rate: levels(json.rates_per_s, rate)?,
         arrivals: arrivals_of(json.arrivals)?,
     })
 }

@@ -20,10 +20,11 @@ pub(super) fn annotate(schema: &mut Value) {
     let keys: toml::Table = KEYS
         .parse()
         .expect("the embedded examples are TOML: every test of the schema reads them");
-    walk(schema, "top", &keys);
+    walk(schema, ["", "top"], &keys);
 }
 
-fn walk(schema: &mut Value, table: &str, keys: &toml::Table) {
+/// `table` is the last key on the way, after the one before it.
+fn walk(schema: &mut Value, table: [&str; 2], keys: &toml::Table) {
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
         for (key, shape) in properties {
             if let Some(entry) = entry(keys, table, key).filter(|_| shape.is_object()) {
@@ -46,20 +47,26 @@ fn walk(schema: &mut Value, table: &str, keys: &toml::Table) {
     for (name, value) in members.into_iter().filter(|(name, _)| name != "if") {
         // A name that the user gives stands as its pattern.
         let is_key = !BETWEEN.contains(&name.as_str()) && !name.starts_with('^');
-        walk(value, if is_key { &name } else { table }, keys);
+        walk(value, if is_key { [table[1], &name] } else { table }, keys);
     }
 }
 
-/// What is said of a key: in the table of its name; what the environment gives
-/// and the parameters of a server stand in many.
-fn entry<'k>(keys: &'k toml::Table, table: &str, key: &str) -> Option<&'k toml::Value> {
-    let others: &[&str] = match table {
-        "grid" | "baseline" => &["gunicorn"],
-        _ => &["from_env"],
+/// What is said of a key: in the table of its name, where tables of the same name
+/// differ with the name before it; what the environment gives and the parameters
+/// of a server stand in many.
+fn entry<'k>(
+    keys: &'k toml::Table,
+    [before, table]: [&str; 2],
+    key: &str,
+) -> Option<&'k toml::Value> {
+    let other = match table {
+        "grid" | "baseline" => "gunicorn",
+        _ => "from_env",
     };
-    std::iter::once(&table)
-        .chain(others)
-        .find_map(|table| keys.get(*table)?.get(key))
+    let within = format!("{before}.{table}");
+    [within.as_str(), table, other]
+        .into_iter()
+        .find_map(|table| keys.get(table)?.get(key))
 }
 
 fn add(shape: &mut Value, entry: &toml::Value) {
@@ -109,7 +116,7 @@ mod tests {
                     toml::Value::Table(toml::Table::from_iter([(key.clone(), entry.clone())])),
                 )]);
                 let before = schema.clone();
-                walk(&mut schema, "top", &alone);
+                walk(&mut schema, ["", "top"], &alone);
                 assert!(before != schema, "{key} of {table} is no key");
             }
         }

@@ -83,8 +83,8 @@ fn open_key(key: &str) -> Option<Value> {
         "ramp" => (
             duration(),
             "How long the rate takes to climb evenly from zero, and with `steps` from each rate to \
-             the next. The first climb belongs to the warm-up, which does not count; trials are \
-             longer by it.",
+             the next. The first climb belongs to the warm-up, which does not count; trials \
+             without steps are longer by it.",
         ),
         "steps" => (
             steps(&load::OPEN_STEP_KEYS, "rate"),
@@ -127,7 +127,7 @@ fn closed_key(key: &str) -> Option<Value> {
             duration(),
             "Over how long the users come in, evenly, and with `steps` over how long those of each \
              step come or leave. The first time belongs to the warm-up, which does not count; \
-             trials are longer by it.",
+             trials without steps are longer by it.",
         ),
         "steps" => (
             steps(&load::CLOSED_STEP_KEYS, "users"),

@@ -57,8 +57,8 @@ connections = "per-request"
 
 [load.open]
 rate = 120.5
-surge = 1.5
 arrivals = "constant"
+surge = 1.5
 
 [objective]
 minimize = "p99"

@@ -1,11 +1,12 @@
 //! Shapes of load over real sockets: what holds on any machine, however busy.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use autotune_load::{LoadError, run};
-use autotune_model::{CpuSet, GeneratorVerdict, LoadShape};
+use autotune_model::{ConnectionPolicy, CpuSet, GeneratorVerdict, KeepLimits, LoadShape};
 
 use crate::faults::{plan, send};
 use crate::server::{Act, GOOD, Server};
@@ -49,6 +50,24 @@ fn closed_users_send_all_they_are_counted_for() {
     assert_eq!(record.endpoints[0].response, record.endpoints[0].service);
     // A user cannot ask more often than once a think time.
     assert!(record.total().scheduled <= 4 * (250 / 2 + 1));
+}
+
+#[test]
+fn a_connection_with_a_limit_carries_so_many_requests_and_loses_none() {
+    let server = Server::start(|_| Act::Answer(GOOD.to_vec()));
+    let mut plan = plan(server.address());
+    plan.shape = LoadShape::closed(3, Duration::ZERO);
+    let limits = KeepLimits::new(NonZeroU32::new(4), Some(Duration::from_secs(9)));
+    plan.connections = ConnectionPolicy::Limited(limits.unwrap());
+    let record = send(&plan);
+    let requests = server.requests();
+    assert_eq!(record.total().completed, requests);
+    assert_eq!(record.generator.retries, 0);
+    // Each user uses up one connection after the other; the last one of each may
+    // have carried fewer.
+    let fewest = requests.div_ceil(4);
+    assert!((fewest..=fewest + 3).contains(&server.connections()));
+    assert_eq!(record.generator.connections_peak, 3);
 }
 
 #[test]

@@ -114,10 +114,13 @@ fn pause(pause: Pause) -> String {
     }
 }
 
-/// A time that the grid file gives: short ones to the millisecond.
+/// A time that the grid file gives, exactly where it is below a minute.
 fn time(time: Duration) -> String {
-    if time < Duration::from_secs(1) {
-        format!("{} ms", trim(time.as_secs_f64() * 1e3))
+    let seconds = time.as_secs_f64();
+    if seconds < 1.0 {
+        format!("{} ms", trim(seconds * 1e3))
+    } else if seconds < 60.0 {
+        format!("{} s", trim(seconds))
     } else {
         span(time)
     }
@@ -190,8 +193,11 @@ mod tests {
             "closed load of 1 user without think time",
         );
         check(
-            closed(steps([50, 70, 90, 110, 130]), Pause::Every(seconds(10))),
-            "closed load of 50 to 130 users in 5 steps asking every 10 s",
+            closed(
+                steps([50, 70, 90, 110, 130]),
+                Pause::Every(Duration::from_millis(12_500)),
+            ),
+            "closed load of 50 to 130 users in 5 steps asking every 12.5 s",
         );
         let (from, to) = (Duration::from_millis(250), seconds(3));
         check(
