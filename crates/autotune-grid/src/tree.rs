@@ -398,9 +398,16 @@ pub(crate) fn not_supported(span: &Range<usize>, thing: &str) -> GridFault {
 
 /// What can be had already where a key is not there yet.
 fn instead(key: &str) -> Option<&'static str> {
-    match key {
-        _ => None,
-    }
+    Some(match key {
+        "connections" => {
+            "leave it out; constraints under [grid], such as \"workers * threads <= 80\", bound them"
+        }
+        "loops" | "at_most" => {
+            "leave it out; in trials of one length a faster server is asked more often"
+        }
+        "uptime" => "leave it out; max_memory under [objective] limits what a trial may take",
+        _ => return None,
+    })
 }
 
 pub(crate) fn quoted(key: &str) -> String {
