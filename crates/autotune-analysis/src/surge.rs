@@ -22,7 +22,7 @@ pub(crate) fn check(history: &History, objective: &Objective, id: ConfigId) -> O
     let surge = objective.surge?;
     let of_it = || {
         let all = history.counting(Stage::Surge);
-        all.filter(|trial| trial.spec.configuration.id() == id && !trial.outcome.says_nothing())
+        all.filter(|trial| trial.spec.configuration.id() == id && was_asked(trial))
     };
     let count = |carries: bool| {
         let such = of_it().filter(|trial| is_carried(trial, objective) == carries);
@@ -56,6 +56,12 @@ fn limit(surge: Surge, carried: u32, failed: u32) -> LimitCheck {
             LimitState::NotShownBroken
         },
     }
+}
+
+/// A server that never answered was not asked: it ran in the comparison, so that
+/// something else was amiss.
+fn was_asked(trial: &TrialRecord) -> bool {
+    !trial.outcome.says_nothing() && !matches!(trial.outcome, Outcome::FailedToStart { .. })
 }
 
 /// Whether this launch carried it: measured, and at no endpoint with more errors
@@ -123,6 +129,14 @@ mod tests {
             let detail = String::new();
             launch(position, Outcome::Invalid { detail }, 0)
         };
+        let never_answered = |position| {
+            let detail = String::new();
+            launch(position, Outcome::FailedToStart { detail }, 0)
+        };
+        assert_eq!(
+            state(vec![never_answered(0), never_answered(1)]),
+            LimitState::NotShownBroken
+        );
         assert_eq!(
             state(vec![invalid(0), invalid(1)]),
             LimitState::NotShownBroken

@@ -354,8 +354,9 @@ fn limits(confinement: &Confinement) -> Option<Problem> {
             "limits not enforced: {reason}; every server will have the memory and CPU time of this \
              machine"
         ),
-        "run it as root, or where systemd runs, under `systemd-run --user --scope -p Delegate=yes`; \
-         in a container, start that one with the limits (--memory, --cpus) and leave them out here",
+        "run it as root, or have the controllers given to your user (Delegate=cpu memory of \
+         user@.service) and log in again; in a container, start that one with the limits (--memory, \
+         --cpus) and leave them out here",
     )
 }
 

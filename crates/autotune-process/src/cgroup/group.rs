@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use autotune_model::HostLimits;
+use autotune_model::{Bytes, HostLimits};
 use nix::errno::Errno;
 use nix::unistd::AccessFlags;
 
@@ -174,8 +174,20 @@ impl Group {
 
     /// How many processes of the group the kernel killed for want of memory;
     /// `None` without a group that limits memory, and where it cannot be read.
+    ///
+    /// The kernel also counts those here that it killed because the machine, or a
+    /// group around this one, had no memory left. Where this group never came to
+    /// its own limit they are not told as its own.
     pub(crate) fn oom_kills(&self) -> Option<u64> {
-        count(&std::fs::read_to_string(self.ooms.as_ref()?).ok()?)
+        let path = self.ooms.as_ref()?;
+        let text = std::fs::read_to_string(path).ok()?;
+        let kills = count(&text, "oom_kill")?;
+        let number = |file: &str| {
+            let text = std::fs::read_to_string(path.with_file_name(file)).ok()?;
+            text.trim().parse::<u64>().ok()
+        };
+        let most = number("memory.max_usage_in_bytes").zip(number("memory.limit_in_bytes"));
+        (kills == 0 || came_to_its_limit(&text, most)).then_some(kills)
     }
 
     /// Removes the group, which nothing is left in; gives what resists.
@@ -317,15 +329,30 @@ fn write(path: &Path, text: &str) -> Result<(), Fault> {
     std::fs::write(path, text).map_err(Fault::at(path))
 }
 
+/// Version 2 counts it beside the kills. Version 1 tells the most that was used,
+/// and the limit; its own count stays at zero where memory and swap have the same
+/// limit.
+fn came_to_its_limit(events: &str, most: Option<(u64, u64)>) -> bool {
+    match (count(events, "oom"), most) {
+        (Some(times), _) => times > 0,
+        (None, Some((most, limit))) => most + Bytes::MIB.get() >= limit,
+        // The kill is all that is told.
+        (None, None) => true,
+    }
+}
+
 /// `oom_kill 3` among the lines of both versions' files.
-fn count(text: &str) -> Option<u64> {
-    let line = |line: &str| line.strip_prefix("oom_kill ")?.trim().parse().ok();
+fn count(text: &str, name: &str) -> Option<u64> {
+    let line = |line: &str| {
+        let (found, number) = line.split_once(' ')?;
+        (found == name).then(|| number.trim().parse().ok())?
+    };
     text.lines().find_map(line)
 }
 
 #[cfg(test)]
 mod tests {
-    use autotune_model::{Bytes, CpuQuota};
+    use autotune_model::CpuQuota;
 
     use super::*;
 
@@ -406,11 +433,27 @@ mod tests {
     #[test]
     fn the_kernels_count_is_read() {
         let events = "low 0\nhigh 0\nmax 41\noom 2\noom_kill 3\noom_group_kill 0\n";
-        assert_eq!(count(events), Some(3));
+        assert_eq!(count(events, "oom_kill"), Some(3));
         assert_eq!(
-            count("oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"),
+            count("oom_kill_disable 0\nunder_oom 0\noom_kill 1\n", "oom_kill"),
             Some(1)
         );
-        assert_eq!(count("oom_kill_disable 0\nunder_oom 0\n"), None);
+        assert_eq!(count("oom_kill_disable 0\nunder_oom 0\n", "oom_kill"), None);
+    }
+
+    #[test]
+    fn kills_for_want_of_the_machines_memory_are_not_the_groups() {
+        assert!(came_to_its_limit("oom 2\noom_kill 3\n", None));
+        assert!(!came_to_its_limit("oom 0\noom_kill 3\n", None));
+        assert!(came_to_its_limit(
+            "oom_kill 3\n",
+            Some((67_000_000, 67_108_864))
+        ));
+        assert!(!came_to_its_limit(
+            "oom_kill 3\n",
+            Some((40_000_000, 67_108_864))
+        ));
+        // Where neither is told, the kill is all that there is.
+        assert!(came_to_its_limit("oom_kill 3\n", None));
     }
 }

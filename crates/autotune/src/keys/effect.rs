@@ -58,8 +58,10 @@ pub(super) const LOGIN: &str = "the login";
 pub(super) const WIRE: &str = "the bytes of the load";
 /// The CPUs of the load generator.
 pub(super) const GENERATOR: &str = "the load generator";
-/// What is said of answers.
-pub(super) const ANSWERS: &str = "the judgement of answers";
+/// What the load engine says of answers.
+pub(super) const LOAD_ANSWERS: &str = "the judgement of answers under load";
+/// What the check before all trials says of them.
+pub(super) const CHECK_ANSWERS: &str = "the judgement of answers in the check";
 /// What secrets are taken out of.
 pub(super) const LOG: &str = "what is kept of texts";
 /// What a study's numbers say.
@@ -397,7 +399,7 @@ fn launch(launch: &Launch) -> String {
 fn of_load(
     (rehearsal, grid): (&Rehearsal, &Grid),
     asked: &[String],
-) -> [(&'static str, String); 3] {
+) -> [(&'static str, String); 4] {
     let plan = &rehearsal.load;
     let Rehearsed { sent, record } = autotune_load::rehearse(plan, SERVICE_NS, answer);
     let mut wire = String::new();
@@ -405,12 +407,13 @@ fn of_load(
         let (at_us, connection) = (one.at_ns / 1000, one.connection);
         writeln!(wire, "{at_us} us, connection {connection}: {}", one.text).unwrap();
     }
-    let mut judged = String::new();
+    let (mut loaded, mut checked) = (String::new(), String::new());
     for (endpoint, load) in grid.file.endpoints.iter().zip(&record.endpoints) {
         let answer = canned(endpoint.path.to_string().starts_with("/gone"));
         let check = CheckFailure::judge(endpoint, Ok(answer)).map(|why| why.to_string());
         let (name, failures) = (&load.name, &load.failures);
-        writeln!(judged, "{name}: {failures:?}, {check:?}").unwrap();
+        writeln!(loaded, "{name}: {failures:?}").unwrap();
+        writeln!(checked, "{name}: {check:?}").unwrap();
     }
     // All that a log or an error text could hold.
     let env = rehearsal.server.env.iter();
@@ -418,7 +421,12 @@ fn of_load(
     let sent = sent.iter().map(|one| &one.text).chain(asked);
     let texts: Vec<&str> = env.chain(sent.map(String::as_str)).collect();
     let log = rehearsal.redactor.clean(&texts.join("\n"));
-    [(WIRE, wire), (ANSWERS, judged), (LOG, log)]
+    [
+        (WIRE, wire),
+        (LOAD_ANSWERS, loaded),
+        (CHECK_ANSWERS, checked),
+        (LOG, log),
+    ]
 }
 
 /// What the check before all trials sees of the same app.
