@@ -37,7 +37,8 @@ pub use history::{Decision, DecisionKind, History, StopReason};
 pub use host::{CpuPlacement, CpuSet, HostFacts};
 pub use id::{ConfigId, Seed, VariantName};
 pub use load::{
-    Arrivals, Arriving, Group, Groups, Levels, LoadShape, Pause, Step, Think, Users, whole_seconds,
+    Arrivals, Arriving, Group, Groups, Levels, LoadShape, Loops, Pause, Step, Think, Users,
+    whole_seconds,
 };
 pub use login::{Extractor, Login, LoginStep};
 pub use objective::{Accept, MaxLatency, Metric, Objective, Over, Quantile};

@@ -142,6 +142,7 @@ impl Exhaustive {
             left,
             overhead,
             per_second,
+            took: length::took(trials.iter().copied()),
         };
         let decided = length::comparison(&self.plan, room);
         let fit = length::blocks(room, decided);
@@ -205,7 +206,10 @@ impl Exhaustive {
     /// The trials, unless they do not fit into what is left of the budget.
     fn run_or_stop(&self, history: &History, trials: Vec<TrialSpec>) -> Next {
         let overhead = length::overhead(history.trials.iter());
-        let needed: Duration = trials.iter().map(|spec| spec.length + overhead).sum();
+        let took = length::took(history.trials.iter()).map(|took| took.median);
+        let each = trials.iter();
+        let each = each.map(|spec| took.unwrap_or(spec.length) + overhead);
+        let needed: Duration = each.sum();
         let left = self.plan.budget.saturating_sub(history.time_spent());
         if needed <= left {
             Next::Run(trials)
@@ -242,12 +246,14 @@ impl Exhaustive {
             left: self.plan.budget.saturating_sub(spent),
             overhead: length::overhead(trials.iter().copied()),
             per_second,
+            took: length::took(trials.iter().copied()),
         };
         let pace = Pace {
             blocks: length::blocks(room, decided.length),
             per_second: Some(per_second),
         };
-        warnings.extend(outlook::too_few(&self.plan, decided.length, pace));
+        let expected = decided.length.expected(room.took);
+        warnings.extend(outlook::too_few(&self.plan, expected, pace));
         warnings
     }
 

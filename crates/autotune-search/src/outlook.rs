@@ -72,6 +72,7 @@ pub(crate) fn outlook(plan: &Plan, probes: u32, known: Known) -> Outlook {
         // Without a rate the usual limit is taken; requests that are rare make
         // trials longer than that, where the budget allows.
         per_second: per_second.unwrap_or(0.0),
+        took: None,
     };
     let decided = length::comparison(plan, room);
     let blocks = length::blocks(room, decided);

@@ -25,6 +25,7 @@ mod hooks;
 mod overrides;
 mod session;
 
+mod loops;
 mod outcome;
 mod overload;
 mod record;

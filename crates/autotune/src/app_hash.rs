@@ -129,6 +129,9 @@ fn feed_load(feed: &mut Feed, load: &LoadShape) {
                     }
                     (count, pause) => format!("closed {count:?} {pause:?}"),
                 });
+                if let Some(loops) = group.who.loops {
+                    feed.text(&format!("{loops:?}"));
+                }
             }
         }
     }
@@ -473,6 +476,9 @@ time = "1h"
             "[load.open]\nsteps = [{ rate = 20, for = \"8s\" }]",
             "[[load.open.group]]\nendpoints = [\"home\"]\nrate = 20",
             "[load.closed]\nusers = 20",
+            "[load.closed]\nusers = 20\nloops = 9\nat_most = \"1m\"",
+            "[load.closed]\nusers = 20\nloops = 8\nat_most = \"1m\"",
+            "[load.closed]\nusers = 20\nloops = 9\nat_most = \"2m\"",
             "[load.closed]\nusers = 20\nthink = \"1s\"",
             "[load.closed]\nusers = 20\nthink = { mean = \"1s\" }",
             "[load.closed]\nusers = 20\nevery = \"1s\"",

@@ -250,6 +250,7 @@ fn an_exploratory_verdict_says_what_it_needs() {
             fixture.load = LoadShape::Closed(Groups::one(Users {
                 count: Levels::Steps(vec![step]),
                 pause: Pause::Every(Duration::from_secs(10)),
+                loops: None,
             }));
             fixture.analysis.verdict.exploratory = vec![Exploratory::FewRequests {
                 have: 80,

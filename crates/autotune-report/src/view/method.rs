@@ -7,12 +7,22 @@ use crate::study::Study;
 
 pub(crate) fn method(study: &Study<'_>) -> Vec<String> {
     let mut lines = vec![blocks(study), objective(study), bound(study), choice(study)];
-    lines.push(
+    let overloaded = match study.load.at_most() {
+        None => "its backlog grew as long as it was loaded",
+        Some(_) => "its users were not done with their loops in time",
+    };
+    lines.push(format!(
         "A request that failed, timed out or was never sent counts as infinitely slow; where too \
          many did, a percentile is \"not attained\" instead of a number. An overloaded \
-         configuration has no percentiles: its backlog grew as long as it was loaded."
-            .to_owned(),
-    );
+         configuration has no percentiles: {overloaded}."
+    ));
+    if study.load.at_most().is_some() {
+        lines.push(
+            "Percentiles are over the time from the warm-up until the first user was done, in \
+             which all were asking."
+                .to_owned(),
+        );
+    }
     lines
 }
 
