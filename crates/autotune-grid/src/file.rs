@@ -182,6 +182,7 @@ fn grid_file(
         login::check_users(root, (login, &load), faults)?;
     }
     let mut goal = goal?;
+    goal::check_duration(root, (goal.minimize, &load), faults)?;
     let max_latency = goal::max_latency(std::mem::take(&mut goal.max_latency), &endpoints, faults);
     let mut objective = objective(goal, &endpoints, &space, &servers);
     objective.max_latency = max_latency?;

@@ -117,7 +117,7 @@ pub(crate) fn too_few(plan: &Plan, decided: Length, pace: Pace) -> Vec<Warning> 
 fn needed(metric: Metric) -> Option<u64> {
     match metric {
         Metric::Latency(quantile) => Some(quantile.requests_needed()),
-        Metric::Mean | Metric::Memory | Metric::Cpu => None,
+        Metric::Mean | Metric::Memory | Metric::Cpu | Metric::Duration => None,
     }
 }
 

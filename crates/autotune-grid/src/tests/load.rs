@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use autotune_model::{
     Arrivals, Arriving, ConnectionPolicy, EndpointName, Group, Groups, KeepLimits, Levels,
-    LoadShape, Loops, Pause, Rate, Step, Think, Users,
+    LoadShape, Loops, Metric, Pause, Rate, Step, Think, Users,
 };
 
 use super::*;
@@ -205,4 +205,9 @@ fn users_ask_a_number_of_times_in_a_time_that_is_bounded() {
         ramp: Duration::ZERO,
     });
     assert_eq!(file.load, expected);
+    // Of such a load the total time can be what shall be small.
+    let file = loaded(
+        "[load.closed]\nusers = 3\nloops = 9\nat_most = \"1m\"\n[objective]\nminimize = \"duration\"",
+    );
+    assert_eq!(file.objective.minimize, Metric::Duration);
 }

@@ -47,6 +47,12 @@ fn objective(study: &Study<'_>) -> String {
             return "The score is the server's CPU time per request, relative to the best."
                 .to_owned();
         }
+        Metric::Duration => {
+            return "The score is the time from the start of the load to its last answer, relative \
+                    to the best. A request that failed is one of those that its user makes, so \
+                    that the limit on errors guards this time."
+                .to_owned();
+        }
         metric @ (Metric::Mean | Metric::Latency(_)) => metric,
     };
     let over = match study.analysis.over {
