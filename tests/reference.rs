@@ -120,7 +120,9 @@ One of `users`, `steps` and `group`; one of `think` and `every`. Users who wait 
 less, so that a stall is met once by each of them and not by all who would have come meanwhile: with
 `every`, too, what a slow answer kept a user from asking is not asked later and is in no percentile.
 Where that matters, the load is an open one. Response time is that of the answer alone, or with `every`
-from when the request was due.";
+from when the request was due. With `loops` the load ends when all users are done, at the latest after
+`at_most`; percentiles are over the time from the warm-up until the first of them is done, in which all
+were asking.";
 const GROUPS: &str = "\
 In place of one total, as a thread group for each endpoint in JMeter. `weight` of an endpoint is its
 share within its group; in the objective endpoints count by `weight`, however often their group asks.

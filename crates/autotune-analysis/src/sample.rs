@@ -153,7 +153,7 @@ fn latency_us(metric: Metric, response: &Histogram, not_completed: u64) -> Optio
         Metric::Latency(quantile) => response
             .quantile_with_infinite_us(quantile.fraction(), not_completed)
             .map(|value| value as f64),
-        Metric::Mean | Metric::Memory | Metric::Cpu => response.mean_us(),
+        Metric::Mean | Metric::Memory | Metric::Cpu | Metric::Duration => response.mean_us(),
     }
 }
 
@@ -174,6 +174,7 @@ fn log_objective(
             let completed = load.total().completed.max(1) as f64;
             Some((server?.cpu?.as_secs_f64() / completed).ln())
         }
+        Metric::Duration => Some(load.length.as_secs_f64().ln()),
         metric @ (Metric::Mean | Metric::Latency(_)) => match objective.over {
             Over::Pooled => pooled(metric, load).map(f64::ln),
             // The worst endpoint is related to the control afterwards.

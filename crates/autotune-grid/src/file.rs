@@ -202,6 +202,7 @@ fn grid_file(
         login::check_users(root, (login, &load.shape), faults)?;
     }
     let mut goal = goal?;
+    goal::check_duration(root, (goal.minimize, &load.shape), faults)?;
     let max_latency = goal::max_latency(std::mem::take(&mut goal.max_latency), &endpoints, faults);
     let mut objective = objective(goal, &endpoints, &space, &servers);
     objective.max_latency = max_latency?;

@@ -5,7 +5,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use autotune_model::{
-    Accept, Bytes, CpuSet, Endpoint, ErrorCode, MaxLatency, Metric, Over, Quantile, Share,
+    Accept, Bytes, CpuSet, Endpoint, ErrorCode, LoadShape, MaxLatency, Metric, Over, Quantile,
+    Share,
 };
 
 use crate::fault::{Checked, Faults, GridFault, did_you_mean};
@@ -35,7 +36,7 @@ pub(crate) const BUDGET_KEYS: Keys<'_> = Keys {
     known: &["time"],
     planned: &["uptime"],
 };
-pub(crate) const METRICS: [(&str, Metric); 7] = [
+pub(crate) const METRICS: [(&str, Metric); 8] = [
     ("mean", Metric::Mean),
     ("p50", Metric::Latency(Quantile::P50)),
     ("p90", Metric::Latency(Quantile::P90)),
@@ -43,6 +44,7 @@ pub(crate) const METRICS: [(&str, Metric); 7] = [
     ("p99", Metric::Latency(Quantile::P99)),
     ("memory", Metric::Memory),
     ("cpu", Metric::Cpu),
+    ("duration", Metric::Duration),
 ];
 pub(crate) const COMBINATIONS: [(&str, Over); 3] = [
     ("geomean", Over::Geomean),
@@ -107,7 +109,7 @@ pub(crate) fn read(root: &Table<'_>, faults: &mut Faults) -> Checked<Goal> {
         .require("min_effect", "for example \"2%\"", faults)
         .and_then(|node| bounded_share(&node, Zero::Refused, faults));
     let (minimize, accept) = (minimize?, accept?);
-    if let (Metric::Memory | Metric::Cpu, Some(_), Some(node)) =
+    if let (Metric::Memory | Metric::Cpu | Metric::Duration, Some(_), Some(node)) =
         (minimize, accept.absolute, table.get("accept"))
     {
         let message = format!("`accept` takes no time where {minimize} is minimised");
@@ -124,6 +126,27 @@ pub(crate) fn read(root: &Table<'_>, faults: &mut Faults) -> Checked<Goal> {
         accept,
         min_effect: min_effect?,
     })
+}
+
+/// The total time can be minimised where the load has an end of its own that
+/// depends on the server.
+pub(crate) fn check_duration(
+    root: &Table<'_>,
+    (minimize, load): (Metric, &LoadShape),
+    faults: &mut Faults,
+) -> Checked<()> {
+    if minimize != Metric::Duration || load.at_most().is_some() {
+        return Ok(());
+    }
+    let objective = root.given("objective");
+    let minimize = objective.and_then(|node| Some(node.value.as_table()?.get("minimize")?.span()));
+    let place = minimize.unwrap_or_default();
+    let message = "`duration` is minimised of a load without `loops`";
+    let code = ErrorCode::GridConflict;
+    let fault = GridFault::new(code, &place, message, "takes equally long for all");
+    let hint = "the total time depends on the server only where users ask a number of times: give \
+                [load.closed] `loops` and `at_most`, or minimise p95";
+    Err(faults.add(fault.hint(hint)))
 }
 
 /// An amount of memory, above zero.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use autotune_model::{
     Arrivals, Arriving, ConnectionPolicy, Endpoint, ErrorCode, Groups, KeepLimits, LoadShape,
-    Pause, Surge, Think, Users,
+    Loops, Pause, Surge, Think, Users,
 };
 
 use crate::fault::{Checked, Faults, GridFault};
@@ -14,6 +14,7 @@ use crate::tree::{Keys, Node, Table};
 
 mod groups;
 mod levels;
+mod loops;
 
 pub(crate) const KEYS: Keys<'_> = Keys {
     known: &["connections", "open", "closed"],
@@ -28,8 +29,10 @@ pub(crate) const OPEN_KEYS: Keys<'_> = Keys {
     planned: &[],
 };
 pub(crate) const CLOSED_KEYS: Keys<'_> = Keys {
-    known: &["users", "think", "every", "ramp", "steps", "group"],
-    planned: &["loops", "at_most"],
+    known: &[
+        "users", "think", "every", "ramp", "loops", "at_most", "steps", "group",
+    ],
+    planned: &[],
 };
 pub(crate) const OPEN_STEP_KEYS: Keys<'_> = Keys {
     known: &["rate", "for"],
@@ -44,8 +47,8 @@ pub(crate) const OPEN_GROUP_KEYS: Keys<'_> = Keys {
     planned: &[],
 };
 pub(crate) const CLOSED_GROUP_KEYS: Keys<'_> = Keys {
-    known: &["endpoints", "users", "think", "every", "steps"],
-    planned: &["loops"],
+    known: &["endpoints", "users", "think", "every", "loops", "steps"],
+    planned: &[],
 };
 pub(crate) const UNIFORM_KEYS: Keys<'_> = Keys {
     known: &["from", "to"],
@@ -220,36 +223,45 @@ fn closed(
 ) -> Checked<LoadShape> {
     let table = load.section("closed", &CLOSED_KEYS, faults)?;
     let ramp = levels::ramp(&table, faults);
-    if let Some(list) = levels::grouped(&table, ["users", "steps", "think", "every"], faults)? {
-        let read = |group: &Table<'_>, faults: &mut Faults| {
-            let count = levels::user_levels(group, faults);
-            let pause = pause(group, faults);
-            Ok(Users {
-                count: count?,
-                pause: pause?,
-            })
-        };
+    let at_most = loops::at_most(&table, faults)?;
+    let instead = ["users", "steps", "think", "every", "loops"];
+    if let Some(list) = levels::grouped(&table, instead, faults)? {
+        let read = |group: &Table<'_>, faults: &mut Faults| users(group, at_most, faults);
         let known = (&CLOSED_GROUP_KEYS, endpoints);
         let groups = groups::read(&list, (&table, known), read, faults)?;
         let ramp = ramp?;
         let shape = LoadShape::Closed(Groups { groups, ramp });
+        loops::check((&table, Some(&list)), &shape, faults)?;
         levels::check_steps((&table, &list), &shape, faults)?;
         return Ok(shape);
     }
-    let count = levels::user_levels(&table, faults);
-    let pause = pause(&table, faults);
-    let (ramp, count) = (ramp?, count?);
+    let users = users(&table, at_most, faults);
+    let ramp = ramp?;
     let shape = LoadShape::Closed(Groups {
         ramp,
-        ..Groups::one(Users {
-            count,
-            pause: pause?,
-        })
+        ..Groups::one(users?)
     });
+    loops::check((&table, None), &shape, faults)?;
     if let Some(steps) = table.given("steps") {
         levels::check_steps((&table, &steps), &shape, faults)?;
     }
     Ok(shape)
+}
+
+/// The users of a table, who have no longer than this for their loops.
+fn users(table: &Table<'_>, at_most: Option<Duration>, faults: &mut Faults) -> Checked<Users> {
+    let count = levels::user_levels(table, faults);
+    let pause = pause(table, faults);
+    let each = loops::each(table, faults);
+    Ok(Users {
+        count: count?,
+        pause: pause?,
+        // Without a time the check of the whole finds that.
+        loops: each?.map(|each| Loops {
+            each,
+            at_most: at_most.unwrap_or_default(),
+        }),
+    })
 }
 
 /// `think` or `every`.

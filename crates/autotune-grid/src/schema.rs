@@ -336,7 +336,7 @@ fn objective() -> Value {
         let (shape, words) = match key {
             "minimize" => (
                 json!({ "enum": goal::METRICS.map(|(name, _)| name) }),
-                "What shall be small: response time, memory or CPU time.",
+                "What shall be small: response time, memory, CPU time, or of a load with `loops` the time from its start to the last answer.",
             ),
             "over" => (
                 json!({ "enum": goal::COMBINATIONS.map(|(name, _)| name) }),

@@ -26,6 +26,8 @@ use crate::watch::Watch;
 
 mod ends;
 #[cfg(test)]
+mod loops;
+#[cfg(test)]
 mod moods;
 #[cfg(test)]
 mod sessions;
@@ -166,6 +168,12 @@ impl<'a, T: Transport, C: Clock> Engine<'a, T, C> {
             verdict: judge(&findings),
         };
         self.recorder.finish(self.plan.warm_up, generator)
+    }
+
+    /// How many users have not made all their requests; none where they ask until
+    /// the end of the load.
+    pub(crate) fn users_left(&self) -> u32 {
+        self.source.doing().map_or(0, |doing| doing.left)
     }
 
     /// The clock, for where the schedule lies on the trial's axis.

@@ -148,6 +148,7 @@ mod tests {
         let who = Users {
             count: Levels::Steps(steps.collect()),
             pause: Pause::Think(Think::Fixed(Duration::ZERO)),
+            loops: None,
         };
         Presence::new(&who, Duration::from_secs(ramp))
     }
@@ -184,6 +185,7 @@ mod tests {
             let who = Users {
                 count: Levels::Constant(count),
                 pause: Pause::Think(Think::Fixed(Duration::from_millis(think))),
+                loops: None,
             };
             let presence = Presence::new(&who, Duration::ZERO);
             let first = |user| presence.next(user, (0, 0)).due_ns.unwrap() / 1_000_000;

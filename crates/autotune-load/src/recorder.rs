@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use autotune_model::{
     Accounting, EndpointLoad, EndpointName, FailureClass, GeneratorRecord, Histogram, LoadRecord,
-    LoadSecond,
+    LoadSecond, SparseHistogram,
 };
 
 const NS_PER_SECOND: u64 = 1_000_000_000;
@@ -53,6 +53,11 @@ pub(crate) struct Recorder {
     /// By second: change of the number of requests open at its end.
     steps: Vec<i64>,
     open_at_end: u64,
+    /// When the first of the users with a fixed number of requests was done: what
+    /// is due later is not in the window.
+    window_end_ns: Option<u64>,
+    /// By endpoint: requests due after the window's end, but in the same second.
+    late: Vec<LoadSecond>,
 }
 
 impl Recorder {
@@ -72,7 +77,24 @@ impl Recorder {
             failures,
             steps: Vec::new(),
             open_at_end: 0,
+            window_end_ns: None,
+            late: Vec::new(),
         }
+    }
+
+    /// The window ends now: nothing that was counted up to now was due later. Only
+    /// the first call counts.
+    pub(crate) fn end_window(&mut self, now_ns: u64) {
+        if self.window_end_ns.is_some() {
+            return;
+        }
+        self.window_end_ns = Some(now_ns);
+        let second = |endpoint| LoadSecond {
+            endpoint,
+            second: u32::try_from(now_ns / NS_PER_SECOND).unwrap_or(u32::MAX),
+            ..LoadSecond::default()
+        };
+        self.late = (0..).take(self.names.len()).map(second).collect();
     }
 
     /// The schedule ends earlier than planned: now.
@@ -138,17 +160,21 @@ impl Recorder {
         self.open_at_end
     }
 
-    /// The record, with the parts after the warm-up.
+    /// The record, with the parts from the warm-up to the end of the window.
     pub(crate) fn finish(self, warm_up: Duration, generator: GeneratorRecord) -> LoadRecord {
         let outstanding = self.outstanding();
-        let mut seconds = self.seconds;
-        seconds.retain(|second| second.accounting.scheduled > 0);
-        seconds.sort_by_key(|second| (second.endpoint, second.second));
+        let window_end_ns = self.window_end_ns.unwrap_or(u64::MAX);
+        let is_within =
+            |second: &LoadSecond| u64::from(second.second) * NS_PER_SECOND <= window_end_ns;
+        let seconds = self.seconds.into_iter();
+        let (within, mut beyond): (Vec<_>, Vec<_>) = seconds.partition(is_within);
+        beyond.extend(self.late);
         let endpoints = self.names.into_iter().zip(self.failures).enumerate();
         let endpoints = endpoints.map(|(index, (name, failures))| {
             let mut total = Accounting::default();
-            let mine = seconds
+            let mine = within
                 .iter()
+                .chain(&beyond)
                 .filter(|second| usize::from(second.endpoint) == index);
             mine.for_each(|second| total.add(&second.accounting));
             EndpointLoad {
@@ -166,16 +192,22 @@ impl Recorder {
             length: Duration::from_nanos(self.length_ns),
             warm_up,
             endpoints: endpoints.collect(),
-            seconds,
+            seconds: within,
             outstanding,
             generator,
         };
         record.cut(warm_up);
+        record.seconds.extend(beyond);
+        record.seconds = joined(record.seconds);
         record
     }
 
     fn second(&mut self, endpoint: u16, due_ns: u64) -> &mut LoadSecond {
         let second = due_ns / NS_PER_SECOND;
+        let is_late = |end_ns| due_ns > end_ns && second == end_ns / NS_PER_SECOND;
+        if self.window_end_ns.is_some_and(is_late) {
+            return &mut self.late[usize::from(endpoint)];
+        }
         let endpoints = self.names.len();
         let index =
             usize::try_from(second).unwrap_or(usize::MAX) * endpoints + usize::from(endpoint);
@@ -228,6 +260,27 @@ impl Recorder {
         }
         numbers
     }
+}
+
+/// In their order and without empty ones; the two parts of a second are one.
+fn joined(mut seconds: Vec<LoadSecond>) -> Vec<LoadSecond> {
+    seconds.retain(|second| second.accounting.scheduled > 0);
+    seconds.sort_by_key(|second| (second.endpoint, second.second));
+    let add = |to: &mut SparseHistogram, more: &SparseHistogram| {
+        let counts = to.counts().iter().chain(more.counts());
+        *to = SparseHistogram::from_counts(counts.copied());
+    };
+    seconds.dedup_by(|next, kept| {
+        let is_same = (next.endpoint, next.second) == (kept.endpoint, kept.second);
+        if is_same {
+            kept.accounting.add(&next.accounting);
+            add(&mut kept.response, &next.response);
+            add(&mut kept.service, &next.service);
+            add(&mut kept.failed, &next.failed);
+        }
+        is_same
+    });
+    seconds
 }
 
 /// From one time to another, rounded to whole microseconds.
@@ -312,6 +365,41 @@ mod tests {
         assert_eq!(made.endpoints[1].failures[&FailureClass::Status], 1);
         assert_eq!(made.endpoints[1].failed.len(), 1);
         assert_eq!(made.outstanding, [1, 1, 0]);
+    }
+
+    #[test]
+    fn the_window_ends_with_the_first_who_is_done_and_totals_go_on() {
+        let mut recorder = recorder(2, false, 60 * NS_PER_SECOND);
+        let other = |due_ms, end_ms| Ended {
+            endpoint: 1,
+            ..completed(due_ms, due_ms, end_ms)
+        };
+        record(&mut recorder, &completed(500, 500, 510));
+        record(&mut recorder, &completed(2100, 2100, 2110));
+        // Due before the end, answered after it.
+        recorder.scheduled(1, 2_200_000_000);
+        recorder.end_window(2_300_000_000);
+        recorder.end_window(9_300_000_000);
+        recorder.ended(&other(2200, 7000));
+        record(&mut recorder, &other(2400, 2410));
+        record(&mut recorder, &completed(2500, 2500, 2510));
+        record(&mut recorder, &completed(3000, 3000, 3010));
+        recorder.cut_short(7 * NS_PER_SECOND);
+        let made = recorder.finish(Duration::from_secs(1), generator());
+        let counts = |index: usize| {
+            let endpoint = &made.endpoints[index];
+            assert_eq!(endpoint.response.len(), endpoint.window.completed);
+            (endpoint.total.completed, endpoint.window.completed)
+        };
+        assert_eq!((counts(0), counts(1)), ((4, 1), (2, 1)));
+        assert_eq!(made.length, Duration::from_secs(7));
+        // The second in which it ended is whole.
+        let place = |one: &LoadSecond| (one.endpoint, one.second, one.accounting.completed);
+        let seconds: Vec<_> = made.seconds.iter().map(place).collect();
+        assert_eq!(seconds, [(0, 0, 1), (0, 2, 2), (0, 3, 1), (1, 2, 2)]);
+        let second = &made.seconds[1];
+        assert_eq!((second.response.len(), second.service.len()), (2, 2));
+        assert_eq!(made.outstanding, [0, 0, 1, 1, 1, 1, 0]);
     }
 
     proptest! {

@@ -20,6 +20,24 @@ use crate::transport::Loopback;
 /// Below zero comes first; far from what the kernel's own threads have.
 const NICENESS: i32 = -10;
 
+/// A load that was sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sent {
+    /// What was seen.
+    pub record: LoadRecord,
+    /// How many users had not made all the requests that the load says when its
+    /// time was over; none where users ask until its end.
+    pub users_left: u32,
+}
+
+/// [`send`], for callers that want no more than the record.
+///
+/// # Errors
+/// As for [`send`].
+pub fn run(plan: &LoadPlan, stop: &AtomicBool) -> Result<LoadRecord, LoadError> {
+    send(plan, stop).map(|sent| sent.record)
+}
+
 /// Sends the load and waits until the last request has ended; blocks the
 /// calling thread.
 ///
@@ -30,7 +48,7 @@ const NICENESS: i32 = -10;
 /// # Errors
 /// When the plan is refused (anything but loopback, above all), or when the
 /// generator cannot be set up. Failing requests are no errors but data.
-pub fn run(plan: &LoadPlan, stop: &AtomicBool) -> Result<LoadRecord, LoadError> {
+pub fn send(plan: &LoadPlan, stop: &AtomicBool) -> Result<Sent, LoadError> {
     plan.check()?;
     let requests = write_all(plan)?;
     let setup = |what| move |source| LoadError::Setup { what, source };
@@ -40,7 +58,7 @@ pub fn run(plan: &LoadPlan, stop: &AtomicBool) -> Result<LoadRecord, LoadError> 
             .spawn_scoped(scope, || generate((plan, requests), stop))
             .map_err(setup("thread"))?;
         match generator.join() {
-            Ok(record) => record,
+            Ok(sent) => sent,
             Err(panic) => std::panic::resume_unwind(panic),
         }
     })
@@ -49,7 +67,7 @@ pub fn run(plan: &LoadPlan, stop: &AtomicBool) -> Result<LoadRecord, LoadError> 
 fn generate(
     (plan, requests): (&LoadPlan, Vec<Request>),
     stop: &AtomicBool,
-) -> Result<LoadRecord, LoadError> {
+) -> Result<Sent, LoadError> {
     if let Some(cpus) = &plan.cpus {
         pin(cpus).map_err(|source| LoadError::Pin {
             cpus: cpus.clone(),
@@ -75,10 +93,12 @@ fn generate(
             .clock()
             .start_ns()
             .saturating_sub(plan.origin_monotonic_ns);
-        Ok(LoadRecord {
+        let users_left = engine.users_left();
+        let record = LoadRecord {
             start_ns,
             ..engine.finish()
-        })
+        };
+        Ok(Sent { record, users_left })
     })
 }
 

@@ -98,6 +98,8 @@ pub(crate) struct Seen {
     pub(crate) closed_ns: BTreeMap<usize, u64>,
     /// Connects, failed ones too.
     pub(crate) connects: usize,
+    /// Users who had not made all their requests at the end.
+    pub(crate) users_left: u32,
 }
 
 /// What else differs from a quiet machine.
@@ -150,8 +152,10 @@ pub(crate) fn simulate_under(
             Poll::Pending => step(&world),
         }
     }
+    let users_left = engine.users_left();
     let record = engine.finish();
-    let seen = std::mem::take(&mut world.borrow_mut().seen);
+    let mut seen = std::mem::take(&mut world.borrow_mut().seen);
+    seen.users_left = users_left;
     (record, seen)
 }
 

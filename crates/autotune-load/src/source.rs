@@ -11,7 +11,7 @@ use crate::plan::{LoadPlan, nanos};
 use crate::presence::Next;
 use crate::schedule::Schedule;
 use crate::spread::Spread;
-use crate::users::UserCrowd;
+use crate::users::{Doing, UserCrowd};
 
 /// A request that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(crate) struct Arrival {
 pub(crate) struct Source {
     kind: Kind,
     spreads: Box<[Spread]>,
+    /// Whether users ask a fixed number of times.
+    counts_loops: bool,
     /// Nothing is due at this time or later.
     end_ns: u64,
 }
@@ -69,6 +71,7 @@ impl Source {
         Self {
             kind,
             spreads: plan.spreads().collect(),
+            counts_loops: plan.shape.at_most().is_some(),
             end_ns: nanos(plan.length),
         }
     }
@@ -122,6 +125,15 @@ impl Source {
     pub(crate) fn ended(&mut self, user: Option<u32>, asked: Asked) -> Option<Next> {
         match (&mut self.kind, user) {
             (Kind::Closed(users), Some(user)) => Some(users.ended(user, asked)),
+            _ => None,
+        }
+    }
+
+    /// How far users with a fixed number of requests are; `None` where the load has
+    /// none.
+    pub(crate) fn doing(&self) -> Option<Doing> {
+        match &self.kind {
+            Kind::Closed(users) if self.counts_loops => Some(users.doing()),
             _ => None,
         }
     }

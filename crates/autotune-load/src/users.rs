@@ -4,12 +4,12 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use autotune_model::{Groups, Users};
+use autotune_model::{Groups, Loops, Users};
 
 use crate::choice::ChoiceStream;
 use crate::members::Members;
 use crate::pauses::{Asked, Pauses};
-use crate::plan::LoadPlan;
+use crate::plan::{LoadPlan, nanos};
 use crate::presence::{Next, Presence};
 
 /// All users and when each asks next.
@@ -19,6 +19,16 @@ pub(crate) struct UserCrowd {
     groups: Box<[CrowdGroup]>,
     /// By user, over all groups.
     users: Box<[User]>,
+    doing: Doing,
+}
+
+/// How far users with a fixed number of requests are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Doing {
+    /// How many are not done; none where users ask until the end of the load.
+    pub(crate) left: u32,
+    /// When the first of them was done.
+    pub(crate) first_done_ns: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -28,6 +38,7 @@ struct CrowdGroup {
     count: u32,
     presence: Presence,
     pauses: Pauses,
+    loops: Option<Loops>,
     members: Members,
 }
 
@@ -60,6 +71,7 @@ impl UserCrowd {
         let mut groups = Vec::new();
         let mut users = Vec::new();
         let mut due = BinaryHeap::new();
+        let mut doing = Doing::default();
         for (number, group) in (0u16..).zip(&closed.groups) {
             let presence = Presence::new(&group.who, closed.ramp);
             let first = u32::try_from(users.len()).unwrap_or(u32::MAX);
@@ -74,11 +86,15 @@ impl UserCrowd {
                     asked: 0,
                 });
             }
+            if group.who.loops.is_some() {
+                doing.left += count;
+            }
             groups.push(CrowdGroup {
                 first,
                 count,
                 presence,
                 pauses: Pauses::new(group.who.pause, (first, count), plan.seed),
+                loops: group.who.loops,
                 members: Members::new(group.endpoints.as_deref(), plan),
             });
         }
@@ -86,7 +102,13 @@ impl UserCrowd {
             due,
             groups: groups.into(),
             users: users.into(),
+            doing,
         }
+    }
+
+    /// How far users with a fixed number of requests are.
+    pub(crate) fn doing(&self) -> Doing {
+        self.doing
     }
 
     /// When each user asks for the first time; to be called before the load.
@@ -117,7 +139,21 @@ impl UserCrowd {
 
     /// The user's request has ended; gives the time of the next one.
     pub(crate) fn ended(&mut self, number: u32, asked: Asked) -> Next {
-        let group = &mut self.groups[usize::from(self.users[number as usize].group)];
+        let user = &self.users[number as usize];
+        let group = &mut self.groups[usize::from(user.group)];
+        if let Some(loops) = group.loops
+            && user.asked >= u64::from(loops.each.get())
+        {
+            // Who has the last answer only after the end was not done by then.
+            if asked.end_ns <= nanos(loops.at_most) {
+                self.doing.left -= 1;
+                self.doing.first_done_ns.get_or_insert(asked.end_ns);
+            }
+            return Next {
+                due_ns: None,
+                stays: false,
+            };
+        }
         let place = number - group.first;
         let wish_ns = group.pauses.next(place, asked);
         let next = group.presence.next(place, (asked.end_ns, wish_ns));
@@ -129,6 +165,7 @@ impl UserCrowd {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
     use std::time::Duration;
 
     use autotune_model::{EndpointName, Group, Levels, LoadShape, Pause, Seed, Step, Think};
@@ -196,6 +233,7 @@ mod tests {
             who: Users {
                 count: Levels::Constant(count),
                 pause,
+                loops: None,
             },
         };
         let second = Duration::from_secs(1);
@@ -233,6 +271,7 @@ mod tests {
         let mut users = crowd(LoadShape::Closed(Groups::one(Users {
             count: Levels::Steps(vec![step(2, 10), step(1, 10)]),
             pause: Pause::Think(Think::Fixed(Duration::ZERO)),
+            loops: None,
         })));
         let turns = [users.take().unwrap(), users.take().unwrap()];
         assert_eq!(turns.map(|turn| turn.user), [0, 1]);
@@ -241,5 +280,76 @@ mod tests {
         assert!(users.ended(0, late).stays);
         assert_eq!(users.take().unwrap().user, 0);
         assert_eq!(users.take(), None);
+    }
+
+    fn looping(each: u32, pause: Pause) -> Users {
+        Users {
+            count: Levels::Constant(2),
+            pause,
+            loops: Some(Loops {
+                each: NonZeroU32::new(each).unwrap(),
+                at_most: Duration::from_secs(60),
+            }),
+        }
+    }
+
+    /// Runs until nobody asks, each answer after half a second; how often each of
+    /// the users asked.
+    fn run_out(users: &mut UserCrowd) -> Vec<u64> {
+        let mut asked = vec![0; users.users.len()];
+        while let Some(turn) = users.take() {
+            asked[turn.user as usize] += 1;
+            assert!(users.doing().left > 0);
+            users.ended(turn.user, answered(turn.due_ns, turn.due_ns + SECOND / 2));
+        }
+        asked
+    }
+
+    #[test]
+    fn each_user_of_a_group_asks_as_often_as_it_says_and_leaves() {
+        let second = Duration::from_secs(1);
+        let group = |name: &str, who| Group {
+            endpoints: Some(vec![EndpointName::new(name)]),
+            who,
+        };
+        let mut users = crowd(LoadShape::Closed(Groups {
+            groups: vec![
+                group("a", looping(5, Pause::Every(second))),
+                group("b", looping(2, Pause::Think(Think::Fixed(second)))),
+            ],
+            ramp: Duration::ZERO,
+        }));
+        assert_eq!(
+            users.doing(),
+            Doing {
+                left: 4,
+                first_done_ns: None
+            }
+        );
+        assert_eq!(run_out(&mut users), [5, 5, 2, 2]);
+        // The third user asks at 0 s and 1.5 s.
+        let done = Doing {
+            left: 0,
+            first_done_ns: Some(2 * SECOND),
+        };
+        assert_eq!(users.doing(), done);
+        assert_eq!(users.next_due(), None);
+    }
+
+    #[test]
+    fn who_has_the_last_answer_after_the_end_was_not_done() {
+        let at_once = Pause::Think(Think::Fixed(Duration::ZERO));
+        let mut users = crowd(LoadShape::Closed(Groups::one(looping(1, at_once))));
+        let turns = [users.take().unwrap(), users.take().unwrap()];
+        let late = answered(turns[0].due_ns, 60 * SECOND + 1);
+        assert!(!users.ended(turns[0].user, late).stays);
+        users.ended(turns[1].user, answered(turns[1].due_ns, 60 * SECOND));
+        let doing = Doing {
+            left: 1,
+            first_done_ns: Some(60 * SECOND),
+        };
+        assert_eq!(users.doing(), doing);
+        // Without a number nobody is waited for.
+        assert_eq!(crowd(LoadShape::closed(3, Duration::ZERO)).doing().left, 0);
     }
 }

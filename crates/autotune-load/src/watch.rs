@@ -77,6 +77,15 @@ impl Watch {
         self.end.get_or_insert((now_ns, cpu));
     }
 
+    /// All users are done, and the load ends with that. What each was known to be
+    /// away after this time is no part of the load any more.
+    pub(crate) fn all_done(&mut self, now_ns: u64) {
+        let beyond = u128::from(self.length_ns.saturating_sub(now_ns));
+        let beyond = beyond * u128::from(self.users.unwrap_or_default());
+        self.known_user_ns = self.known_user_ns.saturating_sub(beyond);
+        self.length_ns = self.length_ns.min(now_ns);
+    }
+
     /// The schedule ended before its time.
     pub(crate) fn cut_short(&mut self) {
         self.cut_short = true;
@@ -164,6 +173,18 @@ mod tests {
         assert_eq!(late(None), (2, 1));
         assert_eq!(late(Some(2_000)), (2, 1));
         assert_eq!(late(Some(40_000)), (0, 0), "3 ms of 40 ms is no matter");
+    }
+
+    #[test]
+    fn who_is_done_is_known_to_be_away_up_to_the_end() {
+        let mut watch = Watch::new(100, Some(2), Duration::ZERO);
+        watch.user_known(0, 30);
+        watch.user_known(30, u64::MAX);
+        watch.user_known(0, 40);
+        watch.user_known(40, u64::MAX);
+        watch.all_done(40);
+        let users = watch.findings(None, 2).0.users.unwrap();
+        assert_eq!((users.planned_ns, users.known_ns), (80, 80));
     }
 
     #[test]

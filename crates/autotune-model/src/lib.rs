@@ -42,7 +42,7 @@ pub use id::{ConfigId, Seed, ServiceName, VariantName};
 pub use json::{JsonExpect, JsonFault, JsonWanted, judge_json};
 pub use limits::{Confinement, CpuQuota, Enforcement, HostLimits, LimitMeans};
 pub use load::{
-    Arrivals, Arriving, Group, Groups, Levels, LoadShape, Pause, Step, Surge, Think, Users,
+    Arrivals, Arriving, Group, Groups, Levels, LoadShape, Loops, Pause, Step, Surge, Think, Users,
     whole_seconds,
 };
 pub use login::{Extractor, Login, LoginStep};

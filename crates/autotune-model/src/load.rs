@@ -1,6 +1,7 @@
 //! The shape of the load.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::endpoint::{Endpoint, EndpointName};
@@ -49,6 +50,17 @@ pub struct Users {
     pub count: Levels<u32>,
     /// When each asks again.
     pub pause: Pause,
+    /// How often each asks; all groups of a load have it, or none.
+    pub loops: Option<Loops>,
+}
+
+/// A load that ends when its users are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loops {
+    /// So many requests of each user.
+    pub each: NonZeroU32,
+    /// How long the whole load may take; the same in all groups.
+    pub at_most: Duration,
 }
 
 /// A level that is kept, or several, one after the other.
@@ -238,6 +250,7 @@ impl LoadShape {
         Self::Closed(Groups::one(Users {
             count: Levels::Constant(count),
             pause: Pause::Think(Think::Fixed(think)),
+            loops: None,
         }))
     }
 
@@ -308,6 +321,25 @@ impl LoadShape {
         let first = self.steps().first().copied()?;
         let tenth = Duration::from_secs((first.as_secs() / 10).max(1));
         Some(whole_seconds(self.ramp()) + tenth)
+    }
+
+    /// How long it may take until its users are done; `None` where its users ask
+    /// until its end.
+    pub fn at_most(&self) -> Option<Duration> {
+        match self {
+            Self::Open(_) => None,
+            Self::Closed(closed) => {
+                let loops = closed.groups.iter().filter_map(|group| group.who.loops);
+                loops.map(|loops| loops.at_most).max()
+            }
+        }
+    }
+
+    /// How long the pre-flight waits for users to be done, and what does not count
+    /// of that as nobody knows yet how long they take: the ramp and a second.
+    pub fn unseen_length(&self) -> Option<(Duration, Duration)> {
+        let warm_up = whole_seconds(self.ramp()) + Duration::from_secs(1);
+        Some((self.at_most()?, warm_up))
     }
 
     /// The mean rate of an open load over all endpoints, which nobody has to measure.

@@ -65,6 +65,8 @@ pub enum Metric {
     Memory,
     /// CPU time of the tree.
     Cpu,
+    /// From the start of a load with loops to its last answer.
+    Duration,
 }
 
 /// A quantile of response time that can be asked for.
@@ -108,6 +110,7 @@ impl fmt::Display for Metric {
             Self::Latency(Quantile::P99) => "p99",
             Self::Memory => "memory",
             Self::Cpu => "cpu",
+            Self::Duration => "duration",
         })
     }
 }

@@ -88,7 +88,8 @@ pub struct TrialSpec {
 pub enum Outcome {
     /// It can be compared.
     Measured,
-    /// Open load: the backlog grew. Its percentiles are censored.
+    /// Open load: the backlog grew. Closed load: users were not done with their
+    /// requests in time. Its percentiles are censored.
     Overloaded {
         /// The evidence, for people.
         detail: String,

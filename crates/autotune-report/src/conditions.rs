@@ -15,6 +15,7 @@ pub(crate) fn objective(study: &Study<'_>) -> String {
     let metric = match study.analysis.metric {
         Metric::Memory => return "peak memory".to_owned(),
         Metric::Cpu => return "CPU time per request".to_owned(),
+        Metric::Duration => return "time to the last answer".to_owned(),
         metric @ (Metric::Mean | Metric::Latency(_)) => metric,
     };
     match (study.analysis.over, endpoints) {

@@ -30,6 +30,7 @@ pub(crate) fn value(study: &Study<'_>, trial: &TrialRecord) -> Option<f64> {
     match (study.analysis.metric, study.analysis.over) {
         (Metric::Memory, _) => Some(server?.memory_peak?.get() as f64),
         (Metric::Cpu, _) => Some(server?.cpu?.as_secs_f64() / load.total().completed.max(1) as f64),
+        (Metric::Duration, _) => Some(load.length.as_secs_f64()),
         (metric, Over::Pooled) => {
             let mut all = Histogram::new();
             let mut lost = 0;
@@ -56,7 +57,7 @@ fn latency_us(metric: Metric, response: &Histogram, lost: u64) -> Option<f64> {
             let value = response.quantile_with_infinite_us(quantile.fraction(), lost);
             value.map(|value| value as f64)
         }
-        Metric::Mean | Metric::Memory | Metric::Cpu => response.mean_us(),
+        Metric::Mean | Metric::Memory | Metric::Cpu | Metric::Duration => response.mean_us(),
     }
 }
 

@@ -233,7 +233,7 @@ impl<'a> Study<'a> {
     pub(crate) fn unit(&self) -> Unit {
         match (self.analysis.metric, self.analysis.over) {
             (Metric::Memory, _) => Unit::Bytes,
-            (Metric::Cpu, _) => Unit::Seconds,
+            (Metric::Cpu | Metric::Duration, _) => Unit::Seconds,
             (Metric::Mean | Metric::Latency(_), Over::Worst) => Unit::Ratio,
             (Metric::Mean | Metric::Latency(_), Over::Geomean | Over::Pooled) => Unit::Micros,
         }

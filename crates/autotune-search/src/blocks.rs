@@ -118,13 +118,13 @@ pub(crate) fn still_compared(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use autotune_model::{
         Arrivals, HostLoad, ParamName, Profile, Rate, ServerRecord, Span, VariantName, time::Anchor,
     };
 
-    fn configurations() -> Vec<Configuration> {
+    pub(crate) fn configurations() -> Vec<Configuration> {
         let profile = Profile {
             name: "demo".to_owned(),
             params: Vec::new(),
@@ -143,7 +143,7 @@ mod tests {
         (0..6).map(one).collect()
     }
 
-    fn plan(block: u32) -> BlockPlan {
+    pub(crate) fn plan(block: u32) -> BlockPlan {
         BlockPlan {
             stage: Stage::Measure,
             block,
@@ -154,7 +154,7 @@ mod tests {
         }
     }
 
-    fn ended(spec: &TrialSpec, outcome: Outcome) -> TrialRecord {
+    pub(crate) fn ended(spec: &TrialSpec, outcome: Outcome) -> TrialRecord {
         let anchor = Anchor {
             monotonic_ns: 0,
             boot_ns: 0,

@@ -150,6 +150,7 @@ impl Exhaustive {
             overhead,
             per_second,
             reserved: surge::usual(&self.plan),
+            took: length::took(trials.iter().copied()),
         };
         let decided = length::comparison(&self.plan, room);
         let fit = length::blocks(room, decided);
@@ -248,7 +249,11 @@ impl Exhaustive {
     /// Whether these trials fit into what is left of the budget beside a reserve.
     fn fits(&self, history: &History, trials: &[TrialSpec], reserve: Duration) -> bool {
         let overhead = length::overhead(history.trials.iter());
-        let needed: Duration = trials.iter().map(|spec| spec.length + overhead).sum();
+        // Users with a fixed number of requests are done before their time is over.
+        let took = length::took(history.trials.iter()).map(|took| took.median);
+        let each = trials.iter();
+        let each = each.map(|spec| took.unwrap_or(spec.length) + overhead);
+        let needed: Duration = each.sum();
         needed + reserve <= self.plan.budget.saturating_sub(history.time_spent())
     }
 
@@ -281,12 +286,14 @@ impl Exhaustive {
             overhead: length::overhead(trials.iter().copied()),
             per_second,
             reserved: surge::usual(&self.plan),
+            took: length::took(trials.iter().copied()),
         };
         let pace = Pace {
             blocks: length::blocks(room, decided.length),
             per_second: Some(per_second),
         };
-        warnings.extend(outlook::too_few(&self.plan, decided.length, pace));
+        let expected = decided.length.expected(room.took);
+        warnings.extend(outlook::too_few(&self.plan, expected, pace));
         warnings
     }
 

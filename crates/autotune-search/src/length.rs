@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use autotune_analysis::compare::FIRST_LOOK;
-use autotune_model::{LoadShape, Metric, TrialRecord, whole_seconds};
+use autotune_model::{LoadShape, Metric, Outcome, TrialRecord, whole_seconds};
 use autotune_stats::median;
 
 use crate::plan::Plan;
@@ -40,6 +40,23 @@ impl Length {
         }
     }
 
+    /// Of users with a fixed number of requests: as long as they may take. What does
+    /// not count depends on how long they were seen to take.
+    fn of_loops(load: &LoadShape, took: Option<Took>) -> Option<Self> {
+        let (length, unseen) = load.unseen_length()?;
+        let ramp = whole_seconds(load.ramp());
+        let warm_up = took.map_or(unseen, |took| {
+            Self::of(took.shortest.saturating_sub(ramp)).warm_up + ramp
+        });
+        Some(Self { length, warm_up })
+    }
+
+    /// The time that a trial is expected to send requests for.
+    pub(crate) fn expected(self, took: Option<Took>) -> Self {
+        let length = took.map_or(self.length, |took| took.median);
+        Self { length, ..self }
+    }
+
     /// With a warm-up in whole seconds, since records are by the second.
     pub(crate) fn of(length: Duration) -> Self {
         let warm_up = Duration::from_secs((length / WARM_UP_PART).as_secs().max(1));
@@ -50,10 +67,39 @@ impl Length {
 /// The pre-flight's trials: a sixtieth of the budget, within bounds; all steps,
 /// where there are any.
 pub(crate) fn preflight(plan: &Plan) -> Length {
-    Length::fixed(&plan.load).unwrap_or_else(|| {
+    let known = Length::fixed(&plan.load).or_else(|| Length::of_loops(&plan.load, None));
+    known.unwrap_or_else(|| {
         let length = (plan.budget / 60).clamp(SHORTEST, Duration::from_secs(30));
         Length::of(length).after_ramp(&plan.load)
     })
+}
+
+/// How long users with a fixed number of requests took until all were done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Took {
+    pub(crate) median: Duration,
+    pub(crate) shortest: Duration,
+}
+
+/// Of the trials that were measured; `None` where there is none, or where the load
+/// does not end with its users.
+pub(crate) fn took<'a>(trials: impl Iterator<Item = &'a TrialRecord>) -> Option<Took> {
+    let measured = trials
+        .filter(|trial| trial.outcome == Outcome::Measured && trial.spec.load.at_most().is_some());
+    let each = measured.filter_map(|trial| Some(trial.load.as_ref()?.length.as_secs_f64()));
+    let each: Vec<f64> = each.collect();
+    let shortest = each.iter().copied().reduce(f64::min)?;
+    Some(Took {
+        median: Duration::from_secs_f64(median(&each)?),
+        shortest: Duration::from_secs_f64(shortest),
+    })
+}
+
+/// How long requests were sent: as planned, or until all users were done.
+fn sent(trial: &TrialRecord) -> Duration {
+    let until_done = trial.load.as_ref();
+    let until_done = until_done.filter(|_| trial.spec.load.at_most().is_some());
+    until_done.map_or(trial.spec.length, |load| load.length)
 }
 
 /// What a trial takes besides its load: median over trials with a load.
@@ -64,7 +110,7 @@ pub(crate) fn overhead<'a>(trials: impl Iterator<Item = &'a TrialRecord>) -> Dur
             trial
                 .span
                 .length()
-                .saturating_sub(trial.spec.length)
+                .saturating_sub(sent(trial))
                 .as_secs_f64()
         })
         .collect();
@@ -84,6 +130,8 @@ pub(crate) struct Room {
     pub(crate) per_second: f64,
     /// Trials after the comparison: those under the surge.
     pub(crate) reserved: u32,
+    /// How long users with a fixed number of requests were seen to take.
+    pub(crate) took: Option<Took>,
 }
 
 /// The length of the comparison's trials.
@@ -91,10 +139,12 @@ pub(crate) struct Room {
 /// What the quantile needs, rounded up, and where that does not fit as often as a
 /// confirmed verdict takes blocks, as long as so many blocks allow. A launch that
 /// meets a slow moment of the machine is one of eight then, and not one of five.
-/// In whole seconds. Steps have their length whatever the budget.
+/// In whole seconds. Steps have their length whatever the budget, and users with a
+/// fixed number of requests their time.
 pub(crate) fn comparison(plan: &Plan, room: Room) -> Length {
-    if let Some(fixed) = Length::fixed(&plan.load) {
-        return fixed;
+    let known = Length::fixed(&plan.load);
+    if let Some(known) = known.or_else(|| Length::of_loops(&plan.load, room.took)) {
+        return known;
     }
     let besides = room.overhead + whole_seconds(plan.load.ramp());
     let fit = |blocks: u32| {
@@ -110,7 +160,7 @@ pub(crate) fn comparison(plan: &Plan, room: Room) -> Length {
 
 /// How often the comparison's blocks fit into what is left.
 pub(crate) fn blocks(room: Room, decided: Length) -> f64 {
-    let slot = decided.length + room.overhead;
+    let slot = decided.expected(room.took).length + room.overhead;
     let left = room.left.saturating_sub(slot * room.reserved);
     left.as_secs_f64() / slot.as_secs_f64() / room.configurations.max(1) as f64
 }
@@ -157,9 +207,13 @@ pub(crate) fn per_second<'a>(
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
+    use crate::blocks::tests::{configurations, ended, plan as block};
     use autotune_model::{
-        Arrivals, Arriving, Groups, Levels, LoadShape, Metric, Quantile, Rate, Seed, Share, Step,
+        Arrivals, Arriving, GeneratorRecord, GeneratorVerdict, Groups, Histogram, Levels,
+        LoadRecord, LoadShape, Loops, Metric, Pause, Quantile, Rate, Seed, Share, Step, Users,
     };
 
     fn plan(per_second: f64) -> Plan {
@@ -182,6 +236,7 @@ mod tests {
             overhead: Duration::from_secs(2),
             per_second: 100.0,
             reserved: 0,
+            took: None,
         }
     }
 
@@ -270,5 +325,104 @@ mod tests {
         }
         let none = || std::iter::empty();
         assert_eq!(per_second(&plan.load, none()), 70.0);
+    }
+
+    #[test]
+    fn users_with_a_number_of_requests_have_their_time_and_are_expected_as_seen() {
+        let seconds = Duration::from_secs;
+        let mut plan = plan(100.0);
+        plan.load = LoadShape::Closed(Groups {
+            ramp: seconds(5),
+            ..Groups::one(Users {
+                count: Levels::Constant(4),
+                pause: Pause::Every(seconds(1)),
+                loops: Some(Loops {
+                    each: NonZeroU32::new(50).unwrap(),
+                    at_most: seconds(600),
+                }),
+            })
+        });
+        // A second after the ramp, as nobody knows yet how long they take.
+        let probe = preflight(&plan);
+        assert_eq!((probe.length, probe.warm_up), (seconds(600), seconds(6)));
+        let unseen = comparison(&plan, room(8_400));
+        assert_eq!(unseen, probe);
+        assert_eq!(blocks(room(6_020), unseen), 2.0);
+        // Then a tenth of the shortest beside the ramp.
+        let seen = Room {
+            took: Some(Took {
+                median: seconds(48),
+                shortest: seconds(45),
+            }),
+            ..room(2_000)
+        };
+        let decided = comparison(&plan, seen);
+        assert_eq!(
+            (decided.length, decided.warm_up),
+            (seconds(600), seconds(9))
+        );
+        assert_eq!(blocks(seen, decided), 8.0);
+        assert_eq!(decided.expected(seen.took).length, seconds(48));
+    }
+
+    #[test]
+    fn how_long_users_took_is_that_of_measured_trials() {
+        let spec = |load: &LoadShape| {
+            let mut spec = block(0).trials(&configurations()).remove(0);
+            spec.load = load.clone();
+            spec.length = Duration::from_secs(60);
+            spec
+        };
+        let trial = |load: &LoadShape, outcome, seconds| {
+            let mut trial = ended(&spec(load), outcome);
+            trial.span.end.boot_ns = (seconds + 3) * 1_000_000_000;
+            trial.span.end.monotonic_ns = trial.span.end.boot_ns;
+            trial.load = Some(LoadRecord {
+                start_ns: 0,
+                length: Duration::from_secs(seconds),
+                warm_up: Duration::ZERO,
+                endpoints: Vec::new(),
+                seconds: Vec::new(),
+                outstanding: Vec::new(),
+                generator: GeneratorRecord {
+                    own_lag: Histogram::new(),
+                    waited_for_connection: 0,
+                    cpu: Duration::ZERO,
+                    wall: Duration::ZERO,
+                    connections_peak: 0,
+                    connections_limit: 0,
+                    outstanding_at_end: 0,
+                    retries: 0,
+                    verdict: GeneratorVerdict::Ok,
+                },
+            });
+            trial
+        };
+        let overloaded = || Outcome::Overloaded {
+            detail: String::new(),
+        };
+        let looping = LoadShape::Closed(Groups::one(Users {
+            count: Levels::Constant(4),
+            pause: Pause::Every(Duration::from_secs(1)),
+            loops: Some(Loops {
+                each: NonZeroU32::new(50).unwrap(),
+                at_most: Duration::from_secs(60),
+            }),
+        }));
+        let trials = [
+            trial(&looping, Outcome::Measured, 20),
+            trial(&looping, overloaded(), 60),
+            trial(&looping, Outcome::Measured, 12),
+            trial(&looping, Outcome::Measured, 50),
+        ];
+        let found = took(trials.iter()).unwrap();
+        assert_eq!(found.median, Duration::from_secs(20));
+        assert_eq!(found.shortest, Duration::from_secs(12));
+        // Whatever the load took, the rest of each trial were three seconds.
+        assert_eq!(overhead(trials.iter()), Duration::from_secs(3));
+        assert_eq!(took(trials[1..2].iter()), None);
+        let plain = LoadShape::closed(4, Duration::ZERO);
+        let plain = [trial(&plain, Outcome::Measured, 60)];
+        assert_eq!(took(plain.iter()), None);
     }
 }

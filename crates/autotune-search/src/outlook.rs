@@ -78,6 +78,7 @@ pub(crate) fn outlook(plan: &Plan, probes: u32, known: Known) -> Outlook {
         // trials longer than that, where the budget allows.
         per_second: per_second.unwrap_or(0.0),
         reserved: surge::usual(plan),
+        took: None,
     };
     let decided = length::comparison(plan, room);
     let blocks = length::blocks(room, decided);
@@ -125,7 +126,7 @@ pub(crate) fn too_few(plan: &Plan, decided: Length, pace: Pace) -> Vec<Warning> 
 fn needed(metric: Metric) -> Option<u64> {
     match metric {
         Metric::Latency(quantile) => Some(quantile.requests_needed()),
-        Metric::Mean | Metric::Memory | Metric::Cpu => None,
+        Metric::Mean | Metric::Memory | Metric::Cpu | Metric::Duration => None,
     }
 }
 

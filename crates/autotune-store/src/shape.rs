@@ -5,11 +5,12 @@
 //! program that does not know it finds a word that it does not know, and does not
 //! take the trial for one under another load.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use autotune_model::{
-    Arrivals, Arriving, EndpointName, Group, Groups, Levels, LoadShape, Pause, Rate, Step, Think,
-    Users,
+    Arrivals, Arriving, EndpointName, Group, Groups, Levels, LoadShape, Loops, Pause, Rate, Step,
+    Think, Users,
 };
 use rusqlite::Row;
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,14 @@ struct ArrivingJson {
 struct UsersJson {
     users: Vec<LevelJson<u32>>,
     pause: PauseJson,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    loops: Option<LoopsJson>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct LoopsJson {
+    each: NonZeroU32,
+    at_most_ns: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -142,8 +151,8 @@ fn plain_rate(open: &Groups<Arriving>) -> Option<(Rate, Arrivals)> {
 
 fn plain_users(closed: &Groups<Users>) -> Option<(u32, Duration)> {
     let who = only(closed)?;
-    match (&who.count, who.pause) {
-        (Levels::Constant(count), Pause::Think(Think::Fixed(think))) => Some((*count, think)),
+    match (&who.count, who.pause, who.loops) {
+        (Levels::Constant(count), Pause::Think(Think::Fixed(think)), None) => Some((*count, think)),
         _ => None,
     }
 }
@@ -267,7 +276,14 @@ fn arriving(json: ArrivingJson) -> Result<Arriving, Fault> {
 }
 
 fn users_json(who: &Users) -> Result<UsersJson, Fault> {
+    let loops = who.loops.map(|loops| {
+        Ok::<_, Fault>(LoopsJson {
+            each: loops.each,
+            at_most_ns: ns(loops.at_most)?,
+        })
+    });
     Ok(UsersJson {
+        loops: loops.transpose()?,
         users: levels_json(&who.count, |count| count)?,
         pause: match who.pause {
             Pause::Every(time) => PauseJson::Every(ns(time)?),
@@ -281,6 +297,10 @@ fn users_json(who: &Users) -> Result<UsersJson, Fault> {
 fn users(json: UsersJson) -> Result<Users, Fault> {
     let time = Duration::from_nanos;
     Ok(Users {
+        loops: json.loops.map(|loops| Loops {
+            each: loops.each,
+            at_most: time(loops.at_most_ns),
+        }),
         count: levels(json.users, Ok)?,
         pause: match json.pause {
             PauseJson::Every(pace) => Pause::Every(time(pace)),

@@ -28,6 +28,7 @@ mod orders;
 mod overrides;
 mod session;
 
+mod loops;
 mod outcome;
 mod overload;
 mod record;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use autotune_model::{Bytes, FailureClass, GeneratorVerdict, LoadRecord, LoadShape, Outcome};
 
 use crate::error::tail;
+use crate::loops::{not_done, nothing_left};
 use crate::overload::overload;
 
 /// A difference between the clocks up to here is drift, beyond it a jump.
@@ -79,6 +80,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) shape: &'a LoadShape,
     /// What the generator saw.
     pub(crate) load: Option<&'a LoadRecord>,
+    /// Users who had not made all the requests that the load says.
+    pub(crate) users_left: u32,
     /// The end of the server's log.
     pub(crate) log: &'a [String],
 }
@@ -121,7 +124,7 @@ pub(crate) fn outcome(evidence: &Evidence<'_>) -> Outcome {
         ));
     }
     match evidence.load {
-        Some(load) => by_load(evidence.shape, load),
+        Some(load) => by_load((evidence.shape, evidence.users_left), load),
         None => invalid("no load was sent".to_owned()),
     }
 }
@@ -130,8 +133,8 @@ fn invalid(detail: String) -> Outcome {
     Outcome::Invalid { detail }
 }
 
-fn by_load(shape: &LoadShape, load: &LoadRecord) -> Outcome {
-    let overload = overload(shape, load);
+fn by_load((shape, users_left): (&LoadShape, u32), load: &LoadRecord) -> Outcome {
+    let overload = overload(shape, load).or_else(|| not_done(shape, users_left));
     match (&load.generator.verdict, overload) {
         // A full pool is what an overload looks like from the generator's side.
         (GeneratorVerdict::Invalid(reasons), Some(_)) if generator_at_fault(load) => {
@@ -139,7 +142,9 @@ fn by_load(shape: &LoadShape, load: &LoadRecord) -> Outcome {
         }
         (_, Some(detail)) => Outcome::Overloaded { detail },
         (GeneratorVerdict::Invalid(reasons), None) => invalid(reasons.join("; ")),
-        (GeneratorVerdict::Ok | GeneratorVerdict::Suspect(_), None) => Outcome::Measured,
+        (GeneratorVerdict::Ok | GeneratorVerdict::Suspect(_), None) => {
+            nothing_left(shape, load).map_or(Outcome::Measured, invalid)
+        }
     }
 }
 
@@ -219,6 +224,7 @@ pub(crate) mod tests {
             jump: Duration::from_millis(3),
             shape: &OPEN,
             load: Some(load),
+            users_left: 0,
             log: &[],
         }
     }

@@ -64,6 +64,7 @@ pub(crate) fn record(seen: Seen<'_>) -> TrialRecord {
         jump: seen.span.jump(),
         shape: &seen.spec.load,
         load: seen.loaded.as_ref().map(|loaded| &loaded.record),
+        users_left: seen.loaded.as_ref().map_or(0, |loaded| loaded.users_left),
         log: &tail,
     });
     let planned = planned_restarts(behaviour, load_log);

@@ -31,6 +31,8 @@ const LONGEST_GRACE: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) record: LoadRecord,
+    /// Users who had not made all the requests that the load says.
+    pub(crate) users_left: u32,
     /// On the trial's axis: the sample right before the load.
     pub(crate) from_ns: u64,
     /// The sample right after it.
@@ -178,7 +180,7 @@ impl Trials {
         let plan = self.plan(spec, to, session.origin_ns);
         let flag = StopOnDrop(Arc::new(AtomicBool::new(false)));
         let seen = Arc::clone(&flag.0);
-        let mut sending = tokio::task::spawn_blocking(move || autotune_load::run(&plan, &seen));
+        let mut sending = tokio::task::spawn_blocking(move || autotune_load::send(&plan, &seen));
         let (joined, cause) = match session.watch(stop, &mut sending).await {
             Ok(joined) => (joined, None),
             Err(cause) => {
@@ -193,13 +195,14 @@ impl Trials {
             Some(_) => Ok(session.samples.last().cloned().unwrap_or_default()),
         };
         match joined {
-            Ok(Ok(record)) => {
+            Ok(Ok(sent)) => {
                 let to_ns = last.as_ref().map_or(u64::MAX, |sample| sample.at_ns);
-                let services = self
-                    .services
-                    .records(&services, (spec, &record), session.origin_ns);
+                let services =
+                    self.services
+                        .records(&services, (spec, &sent.record), session.origin_ns);
                 course.loaded = Some(Loaded {
-                    record,
+                    record: sent.record,
+                    users_left: sent.users_left,
                     from_ns,
                     to_ns,
                     host,

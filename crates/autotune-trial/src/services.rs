@@ -413,7 +413,7 @@ impl Services {
         let start_ns = origin_ns.saturating_add(load.start_ns);
         let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         let from_ns = start_ns.saturating_add(ns(spec.warm_up));
-        let to_ns = start_ns.saturating_add(ns(spec.length));
+        let to_ns = start_ns.saturating_add(ns(load.length));
         let pairs = self.running.iter().zip(looks);
         pairs
             .map(|(one, looks)| {

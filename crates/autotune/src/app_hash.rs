@@ -146,6 +146,9 @@ fn feed_load(feed: &mut Feed, load: &LoadShape) {
                     }
                     (count, pause) => format!("closed {count:?} {pause:?}"),
                 });
+                if let Some(loops) = group.who.loops {
+                    feed.text(&format!("{loops:?}"));
+                }
             }
         }
     }

@@ -153,8 +153,13 @@ fn decided(kind: &DecisionKind, history: &History) {
                 .map(|trial| &trial.spec.configuration)
                 .find(|one| one.id() == *control);
             let name = control.map_or_else(|| "the control".to_owned(), ToString::to_string);
+            let mut loads = history.trials.iter().map(|trial| &trial.spec.load);
+            let at_most = match loads.any(|load| load.at_most().is_some()) {
+                true => "at most ",
+                false => "",
+            };
             say(&format!(
-                "pre-flight done: trials of {} ({} of it warm-up), control {name}",
+                "pre-flight done: trials of {at_most}{} ({} of it warm-up), control {name}",
                 short(*length),
                 short(*warm_up)
             ));

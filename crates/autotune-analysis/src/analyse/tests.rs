@@ -352,3 +352,27 @@ fn a_limit_on_memory_is_judged_by_the_launches() {
     assert_eq!(limit_on_memory(&[60, 100, 120]), LimitState::NotShownBroken);
     assert_eq!(limit_on_memory(&[80]), LimitState::NotShownBroken);
 }
+
+#[test]
+fn the_total_time_ranks_whatever_the_latency() {
+    let all = configurations(2);
+    let mut total = objective();
+    total.minimize = Metric::Duration;
+    let took = |index: usize, block: u32, us: u64, ms: u64| {
+        let mut record = trial(&all[index], block, steady(us));
+        record.load.as_mut().unwrap().length = Duration::from_millis(ms + u64::from(block));
+        record
+    };
+    let trials = (0..8u32).flat_map(|block| {
+        [
+            took(0, block, 20_000, 30_000),
+            took(1, block, 40_000, 20_000),
+        ]
+    });
+    let analysis = analyse(&history(trials.collect()), &total);
+    let ranked: Vec<ConfigId> = analysis.configurations.iter().map(|one| one.id).collect();
+    assert_eq!(ranked, [all[1].id(), all[0].id()]);
+    let value = of(&analysis, &all[1]).objective.unwrap().value;
+    assert!((value - 20.0035).abs() < 0.002, "{value}");
+    assert_eq!(analysis.verdict.recommended, Some(all[1].id()));
+}

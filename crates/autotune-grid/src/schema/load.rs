@@ -23,10 +23,10 @@ pub(super) fn load() -> Value {
                 "Requests arrive at a rate, however slow the answers.",
             ),
             "closed" => (
-                one_of(
+                bounded(one_of(
                     object(&load::CLOSED_KEYS, &[], closed_key),
                     ["users", "steps", "group"],
-                ),
+                )),
                 "Users who wait for an answer before they ask again.",
             ),
             _ => return None,
@@ -41,6 +41,15 @@ pub(super) fn load() -> Value {
 fn one_of<const N: usize>(mut schema: Value, keys: [&str; N]) -> Value {
     let each = keys.iter().map(|key| json!({ "required": [key] }));
     schema["oneOf"] = each.collect();
+    schema
+}
+
+/// Users with a number of requests, in groups or without, have a time for them.
+fn bounded(mut schema: Value) -> Value {
+    let with_loops = json!({ "contains": { "required": ["loops"] } });
+    let in_groups = json!({ "required": ["group"], "properties": { "group": with_loops } });
+    schema["if"] = json!({ "anyOf": [{ "required": ["loops"] }, in_groups] });
+    schema["then"] = json!({ "required": ["at_most"] });
     schema
 }
 
@@ -70,6 +79,10 @@ fn rate() -> Value {
 }
 
 fn users() -> Value {
+    json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX })
+}
+
+fn loops() -> Value {
     json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX })
 }
 
@@ -123,6 +136,12 @@ fn closed_key(key: &str) -> Option<Value> {
         ),
         "think" => (think(), THINK),
         "every" => (duration(), EVERY),
+        "loops" => (loops(), LOOPS),
+        "at_most" => (
+            duration(),
+            "With `loops`, how long the users have, at the most. Who is not done by then makes the \
+             trial overloaded.",
+        ),
         "ramp" => (
             duration(),
             "Over how long the users come in, evenly, and with `steps` over how long those of each \
@@ -147,6 +166,8 @@ fn closed_key(key: &str) -> Option<Value> {
     ))
 }
 
+const LOOPS: &str = "How many requests each user makes before leaving; the load ends with the last \
+                     answer. Needs `at_most`, and excludes `steps`.";
 const THINK: &str = "The pause of each user after an answer: a time, or one that is drawn for each \
                      request, { from = \"1s\", to = \"3s\" } evenly, { mean = \"2s\" } \
                      exponentially.";
@@ -222,6 +243,10 @@ fn closed_group() -> Value {
             "users" => (users(), "How many in this group."),
             "think" => (think(), THINK),
             "every" => (duration(), EVERY),
+            "loops" => (
+                loops(),
+                "As without groups; each group may have its own number, and all have one or none.",
+            ),
             "steps" => (steps(&load::CLOSED_STEP_KEYS, "users"), GROUP_STEPS),
             _ => return None,
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use autotune_model::{
     Arrivals, Arriving, ConnectionPolicy, EndpointName, Group, Groups, KeepLimits, Levels,
-    LoadShape, Pause, Rate, Step, Think, Users,
+    LoadShape, Loops, Metric, Pause, Rate, Step, Think, Users,
 };
 
 use super::*;
@@ -45,6 +45,7 @@ fn a_user_thinks_or_keeps_a_pace() {
         let users = Users {
             count: Levels::Constant(3),
             pause,
+            loops: None,
         };
         assert_eq!(file.load, LoadShape::Closed(Groups::one(users)));
     };
@@ -89,6 +90,7 @@ fn steps_stand_in_place_of_one_level_and_take_a_ramp() {
     let expected = LoadShape::Closed(Groups::one(Users {
         count: Levels::Steps(vec![step(5, 180)]),
         pause: Pause::Every(seconds(1)),
+        loops: None,
     }));
     assert_eq!(file.load, expected);
     let file = loaded("[load.closed]\nusers = 1\nramp = \"1m\"");
@@ -134,7 +136,11 @@ fn groups_share_the_endpoints_among_them() {
     ));
     let group = |name: EndpointName, count, pause| Group {
         endpoints: Some(vec![name]),
-        who: Users { count, pause },
+        who: Users {
+            count,
+            pause,
+            loops: None,
+        },
     };
     let step = Step {
         level: 7,
@@ -153,4 +159,55 @@ fn groups_share_the_endpoints_among_them() {
     });
     assert_eq!(file.load, expected);
     assert_eq!(file.load.fixed_length(), Some(seconds(9)));
+}
+
+#[test]
+fn users_ask_a_number_of_times_in_a_time_that_is_bounded() {
+    let loops = |each, at_most| {
+        let each = NonZeroU32::new(each).unwrap();
+        Some(Loops {
+            each,
+            at_most: seconds(at_most),
+        })
+    };
+    let file = loaded(
+        "[load.closed]\nusers = 3\nevery = \"1s\"\nramp = \"2s\"\nloops = 100\nat_most = \"10m\"",
+    );
+    let users = |count, pause, loops| Users {
+        count: Levels::Constant(count),
+        pause,
+        loops,
+    };
+    let expected = LoadShape::Closed(Groups {
+        ramp: seconds(2),
+        ..Groups::one(users(3, Pause::Every(seconds(1)), loops(100, 600)))
+    });
+    assert_eq!(file.load, expected);
+    assert_eq!(file.load.at_most(), Some(seconds(600)));
+    assert_eq!(file.load.unseen_length(), Some((seconds(600), seconds(3))));
+    assert_eq!(file.load.fixed_length(), None);
+
+    let file = loaded(
+        "[[endpoint]]\nname = \"other\"\npath = \"/other\"\n[load.closed]\nat_most = \"1m\"\n\
+         [[load.closed.group]]\nendpoints = [\"home\"]\nusers = 4\nloops = 7\n\
+         [[load.closed.group]]\nendpoints = [\"other\"]\nusers = 1\nloops = 9",
+    );
+    let group = |name, who| Group {
+        endpoints: Some(vec![EndpointName::new(name)]),
+        who,
+    };
+    let at_once = Pause::Think(Think::Fixed(Duration::ZERO));
+    let expected = LoadShape::Closed(Groups {
+        groups: vec![
+            group("home", users(4, at_once, loops(7, 60))),
+            group("other", users(1, at_once, loops(9, 60))),
+        ],
+        ramp: Duration::ZERO,
+    });
+    assert_eq!(file.load, expected);
+    // Of such a load the total time can be what shall be small.
+    let file = loaded(
+        "[load.closed]\nusers = 3\nloops = 9\nat_most = \"1m\"\n[objective]\nminimize = \"duration\"",
+    );
+    assert_eq!(file.objective.minimize, Metric::Duration);
 }

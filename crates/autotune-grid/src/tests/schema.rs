@@ -70,7 +70,7 @@ fn what_is_wrong_by_shape_is_refused() {
         "is a time above zero",
         "is a time in whole seconds",
         "`to` is not longer",
-        "nothing is left of `steps`",
+        "nothing is left of",
         "no endpoint is called",
         // Which server a grid is for, and what can be written in its labels.
         "`server` cannot be",

@@ -140,7 +140,24 @@ impl<T: Transport, C: Clock> Engine<'_, T, C> {
         // Who does not come back is known to be away.
         self.watch
             .user_known(end_ns, next.due_ns.unwrap_or(u64::MAX));
+        self.heed_loops(end_ns);
         next.stays
+    }
+
+    /// Of users with a fixed number of requests the first who is done ends the
+    /// window, and the last one the load.
+    fn heed_loops(&mut self, now: u64) {
+        let Some(doing) = self.source.doing() else {
+            return;
+        };
+        if let Some(first_ns) = doing.first_done_ns {
+            self.recorder.end_window(first_ns);
+        }
+        if doing.left == 0 && now < self.length_ns {
+            self.length_ns = now;
+            self.recorder.cut_short(now);
+            self.watch.all_done(now);
+        }
     }
 
     /// Ends the schedule when the caller asks for it.

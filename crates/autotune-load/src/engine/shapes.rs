@@ -106,7 +106,11 @@ proptest! {
 
 fn users(count: Levels<u32>, pause: Pause) -> LoadPlan {
     LoadPlan {
-        shape: LoadShape::Closed(Groups::one(Users { count, pause })),
+        shape: LoadShape::Closed(Groups::one(Users {
+            count,
+            pause,
+            loops: None,
+        })),
         ..plan()
     }
 }
@@ -223,6 +227,7 @@ fn groups_ask_for_their_own_endpoints_and_response_is_by_their_pause() {
         who: Users {
             count: Levels::Constant(count),
             pause,
+            loops: None,
         },
     };
     let time = Duration::from_millis(200);

@@ -14,7 +14,11 @@ use crate::format::{count, list, span};
 pub fn load_in_words(shape: &LoadShape) -> String {
     match shape {
         LoadShape::Open(open) => format!("open load of {}", all(open, arriving)),
-        LoadShape::Closed(closed) => format!("closed load of {}", all(closed, users)),
+        LoadShape::Closed(closed) => {
+            let at_most = shape.at_most().map(time);
+            let at_most = at_most.map_or_else(String::new, |time| format!(", for at most {time}"));
+            format!("closed load of {}{at_most}", all(closed, users))
+        }
     }
 }
 
@@ -75,8 +79,12 @@ fn users(who: &Users) -> (String, bool) {
     let (levels, steps) = levels(&who.count, f64::from);
     let noun = if levels == "1" { "user" } else { "users" };
     let steps_words = in_steps(steps);
+    let loops = who.loops.map_or_else(String::new, |loops| {
+        let each = u64::from(loops.each.get());
+        format!(", {} each,", count(each, "loop"))
+    });
     (
-        format!("{levels} {noun}{steps_words} {}", pause(who.pause)),
+        format!("{levels} {noun}{loops}{steps_words} {}", pause(who.pause)),
         steps.is_some(),
     )
 }
@@ -130,7 +138,7 @@ fn time(time: Duration) -> String {
 mod tests {
     use std::num::NonZeroU32;
 
-    use autotune_model::{EndpointName, KeepLimits, Rate, Step};
+    use autotune_model::{EndpointName, KeepLimits, Loops, Rate, Step};
 
     use super::*;
 
@@ -185,7 +193,14 @@ mod tests {
             "open load of 30 requests/s at even intervals for a and b; 1 requests/s at even \
              intervals for c",
         );
-        let closed = |count, pause| LoadShape::Closed(Groups::one(Users { count, pause }));
+        let users = |count, pause, loops| {
+            LoadShape::Closed(Groups::one(Users {
+                count,
+                pause,
+                loops,
+            }))
+        };
+        let closed = |count, pause| users(count, pause, None);
         let constant = Levels::Constant(5);
         let think = |think| closed(constant.clone(), Pause::Think(think));
         check(
@@ -208,6 +223,38 @@ mod tests {
         check(
             think(Think::Exponential { mean }),
             "closed load of 5 users with 2 s mean think time",
+        );
+    }
+
+    #[test]
+    fn how_often_users_ask_is_said() {
+        let check = |users: u32, each: u32, ramp: u64, expected: &str| {
+            let who = Users {
+                count: Levels::Constant(users),
+                pause: Pause::Every(seconds(2)),
+                loops: NonZeroU32::new(each).map(|each| Loops {
+                    each,
+                    at_most: seconds(600),
+                }),
+            };
+            let shape = LoadShape::Closed(Groups {
+                ramp: seconds(ramp),
+                ..Groups::one(who)
+            });
+            assert_eq!(load_in_words(&shape), expected);
+        };
+        check(
+            25,
+            100,
+            0,
+            "closed load of 25 users, 100 loops each, asking every 2 s, for at most 10 min 0 s",
+        );
+        check(
+            1,
+            1,
+            5,
+            "closed load of 1 user, 1 loop each, asking every 2 s, reached within 5 s, for at most \
+             10 min 0 s",
         );
     }
 

@@ -263,6 +263,9 @@ fn remedy(load: &LoadShape, have: u64, need: u64) -> String {
     if load.fixed_length().is_some() {
         return format!(": steps that take {factor:.1} times as long would do");
     }
+    if load.at_most().is_some() {
+        return format!(": {factor:.1} times as many loops would do");
+    }
     let more = match load {
         LoadShape::Open(open) => match &open.groups[..] {
             [_] => {
@@ -390,8 +393,13 @@ pub(crate) fn lengths(study: &Study<'_>) -> Option<String> {
             percent(pct)
         )
     });
+    let at_most = match study.load.at_most() {
+        Some(_) => "at most ",
+        None => "",
+    };
     Some(format!(
-        "{} each, the first {} not counted{resolves}",
+        "{}{} each, the first {} not counted{resolves}",
+        at_most,
         span(lengths.length),
         span(lengths.warm_up)
     ))

@@ -117,6 +117,15 @@ fn the_first_sentence_with_a_recommendation() {
     );
     check(
         |fixture| {
+            fixture.analysis.metric = Metric::Duration;
+            fixture.analysis.verdict.bound_pct = None;
+        },
+        "1/8/gthread/0/0: measured too seldom to say how much worse than the best measured it may \
+         be (time to the last answer), for a server on 1 CPU, open load of 90 requests/s, \
+         keep-alive connections.",
+    );
+    check(
+        |fixture| {
             fixture.analysis.metric = Metric::Memory;
             for config in &mut fixture.analysis.configurations {
                 if config.configuration.label().as_str() != "1/8/gthread/0/0" {
@@ -274,6 +283,7 @@ fn an_exploratory_verdict_says_what_it_needs() {
             fixture.load = LoadShape::Closed(Groups::one(Users {
                 count: Levels::Steps(vec![step]),
                 pause: Pause::Every(Duration::from_secs(10)),
+                loops: None,
             }));
             fixture.analysis.verdict.exploratory = vec![Exploratory::FewRequests {
                 have: 80,

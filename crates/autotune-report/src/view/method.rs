@@ -7,12 +7,22 @@ use crate::study::Study;
 
 pub(crate) fn method(study: &Study<'_>) -> Vec<String> {
     let mut lines = vec![blocks(study), objective(study), bound(study), choice(study)];
-    lines.push(
+    let overloaded = match study.load.at_most() {
+        None => "its backlog grew as long as it was loaded",
+        Some(_) => "its users were not done with their loops in time",
+    };
+    lines.push(format!(
         "A request that failed, timed out or was never sent counts as infinitely slow; where too \
          many did, a percentile is \"not attained\" instead of a number. An overloaded \
-         configuration has no percentiles: its backlog grew as long as it was loaded."
-            .to_owned(),
-    );
+         configuration has no percentiles: {overloaded}."
+    ));
+    if study.load.at_most().is_some() {
+        lines.push(
+            "Percentiles are over the time from the warm-up until the first user was done, in \
+             which all were asking."
+                .to_owned(),
+        );
+    }
     lines
 }
 
@@ -35,6 +45,12 @@ fn objective(study: &Study<'_>) -> String {
         }
         Metric::Cpu => {
             return "The score is the server's CPU time per request, relative to the best."
+                .to_owned();
+        }
+        Metric::Duration => {
+            return "The score is the time from the start of the load to its last answer, relative \
+                    to the best. A request that failed is one of those that its user makes, so \
+                    that the limit on errors guards this time."
                 .to_owned();
         }
         metric @ (Metric::Mean | Metric::Latency(_)) => metric,

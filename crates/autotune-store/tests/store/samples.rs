@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use autotune_model::{
     Accounting, Anchor, Arrivals, Arriving, Bytes, Configuration, CpuPlacement, CpuSet,
     EndpointLoad, EndpointName, FailureClass, GeneratorRecord, GeneratorVerdict, Group, Groups,
-    Histogram, HostFacts, HostLoad, Levels, LoadRecord, LoadSecond, LoadShape, LogRecord,
+    Histogram, HostFacts, HostLoad, Levels, LoadRecord, LoadSecond, LoadShape, LogRecord, Loops,
     MemorySource, Outcome, ParamName, Pause, Peer, ProcessRole, ProcessSample, Profile, Rate, Seed,
     ServerRecord, ServerSample, ServiceName, ServiceRecord, ServiceWindow, Span, SparseHistogram,
     Stage, Step, Think, TrialKey, TrialRecord, TrialSpec, Users, Value, VariantName,
@@ -122,12 +123,19 @@ fn shape(rng: &mut Pcg64) -> LoadShape {
                     who: Users {
                         count: levels(rng, |rng| rng.random()),
                         pause: pause(rng),
+                        loops: loops(rng),
                     },
                 })
                 .collect(),
             ramp,
         }),
     }
+}
+
+fn loops(rng: &mut Pcg64) -> Option<Loops> {
+    let each = NonZeroU32::new(rng.random_range(0..3) * rng.random_range(1..1000))?;
+    let at_most = duration(rng);
+    Some(Loops { each, at_most })
 }
 
 fn rate(rng: &mut Pcg64) -> Rate {

@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(value_name = "CONFIG")]
     configuration: String,
     /// How many seconds requests are sent, 20 where it is left out; the first tenth
-    /// does not count, and a ramp comes before. Steps have their own length
+    /// does not count, and a ramp comes before. Steps have their own length, and loops end a load
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(2..=86_400))]
     seconds: Option<u64>,
     /// The seed of the order and the arrival times
@@ -106,6 +106,15 @@ fn times(load: &LoadShape, seconds: Option<u64>) -> Result<(Duration, Duration),
             None => Ok(fixed),
             Some(_) => {
                 let what = "the steps of the load decide how long it is";
+                Err(Failure::usage(what).hint("leave out --seconds"))
+            }
+        };
+    }
+    if let Some(unseen) = load.unseen_length() {
+        return match seconds {
+            None => Ok(unseen),
+            Some(_) => {
+                let what = "the load ends when its users have made their loops";
                 Err(Failure::usage(what).hint("leave out --seconds"))
             }
         };
@@ -189,6 +198,13 @@ fn text(grid: &Grid, record: &TrialRecord) -> String {
             lines.extend(failures.map(|(class, count)| format!("    {count} x {class}")));
         }
         lines.push(String::new());
+        if record.spec.load.at_most().is_some() {
+            lines.push(format!(
+                "load: {} requests in {}",
+                load.total().scheduled,
+                short(load.length)
+            ));
+        }
         lines.push(format!("generator: {:?}", load.generator.verdict));
     }
     if let Some(server) = &record.server {

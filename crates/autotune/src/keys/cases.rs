@@ -347,6 +347,28 @@ steps = [{ users = 2, for = "2s" }, { users = 3, for = "3s" }]
 "#
 );
 
+const LOOPS: &str =
+    loaded!("[load.closed]\nusers = 2\nthink = \"100ms\"\nloops = 4\nat_most = \"20s\"\n");
+
+const LOOP_GROUPS: &str = loaded!(
+    r#"
+[load.closed]
+at_most = "20s"
+
+[[load.closed.group]]
+endpoints = ["one"]
+users = 1
+think = "100ms"
+loops = 4
+
+[[load.closed.group]]
+endpoints = ["two"]
+users = 2
+think = "100ms"
+loops = 2
+"#
+);
+
 const DRAWN_GROUPS: &str = loaded!(
     r#"
 [[load.closed.group]]
@@ -372,7 +394,7 @@ rate = 8
 );
 
 /// All of them.
-pub(super) const BASES: [&str; 15] = [
+pub(super) const BASES: [&str; 17] = [
     GUNICORN,
     COMMAND,
     REQUESTS,
@@ -387,6 +409,8 @@ pub(super) const BASES: [&str; 15] = [
     CLOSED_GROUPS,
     DRAWN_GROUPS,
     CONNECTIONS,
+    LOOPS,
+    LOOP_GROUPS,
     SERVICE,
 ];
 
@@ -503,6 +527,9 @@ pub(super) const CASES: &[Case] = &[
     case("load.open.rate", REQUESTS, ("rate = 40", "rate = 41"), &[WIRE]),
     case("load.open.arrivals", REQUESTS, ("constant", "poisson"), &[WIRE]),
     case("load.open.surge", OBJECTIVE, ("rate = 20", "rate = 20\nsurge = 1.5"), &[VERDICT, TIME]),
+    case("load.closed.loops", LOOPS, ("loops = 4", "loops = 3"), &[WIRE]),
+    case("load.closed.at_most", LOOPS, ("20s", "40s"), &[TIME]),
+    case("load.closed.group.loops", LOOP_GROUPS, ("loops = 4", "loops = 3"), &[WIRE]),
     case("load.closed.users", COMMAND, ("users = 2", "users = 3"), &[WIRE]),
     case("load.closed.think", COMMAND, (r#""10ms""#, r#""20ms""#), &[WIRE]),
     case("load.connections.idle", CONNECTIONS, ("300ms", "50ms"), &[WIRE]),

@@ -245,22 +245,30 @@ fn load(checked: &Checked<'_>) -> String {
 fn time(checked: &Checked<'_>) -> Option<String> {
     let outlook = &checked.outlook;
     let is_guessed = length_is_guessed(checked);
+    let load = &checked.grid.file.load;
+    let ends_with_users = load.at_most().is_some();
     let about = match &checked.launched {
+        _ if ends_with_users => "at most ",
         Some(_) if !is_guessed => "",
         _ => "about ",
     };
     let other = match is_guessed {
+        _ if ends_with_users => "; it ends when all users are done",
         true => "; less where requests come fast, more where they are rare and the budget allows",
         false => "",
+    };
+    let (most, least) = match ends_with_users {
+        true => ("at most ", "at least "),
+        false => ("", ""),
     };
     let mut text = format!("time: budget {}\n", short(checked.budget));
     let mut line = |line: String| push(&mut text, &format!("  {line}"));
     line(format!(
-        "pre-flight: {} launches, {}",
+        "pre-flight: {} launches, {most}{}",
         outlook.preflight_trials,
         short(outlook.preflight)
     ));
-    let ramp = checked.grid.file.load.ramp();
+    let ramp = load.ramp();
     let ramp = match ramp.is_zero() {
         true => String::new(),
         false => format!(", {} of that to reach its level", short(ramp)),
@@ -274,7 +282,7 @@ fn time(checked: &Checked<'_>) -> Option<String> {
     let count = planned(checked).len();
     let blocks = outlook.blocks;
     line(format!(
-        "block: {count} trials, {}; {blocks} fit into the budget",
+        "block: {count} trials, {most}{}; {least}{blocks} fit into the budget",
         short(outlook.block)
     ));
     if outlook.surge_trials > 0 {
@@ -399,6 +407,18 @@ mod tests {
         let trial = "trial: about 44 s of load (31 s of it warm-up, 30 s of that to reach \
                      its level)";
         assert!(shown.contains(trial), "{shown}");
+        let shown =
+            page_of("[load.closed]\nusers = 5\nloops = 70\nramp = \"4s\"\nat_most = \"10m\"\n");
+        let load = "load: closed load of 5 users, 70 loops each, without think time, reached within \
+                    4 s, for at most 10 min 0 s, keep-alive connections\n";
+        assert!(shown.contains(load), "{shown}");
+        let trial = "trial: at most 10 min 0 s of load (5 s of it warm-up, 4 s of that to reach \
+                     its level), and 3 s to start, ask and stop; it ends when all users are done";
+        assert!(shown.contains(trial), "{shown}");
+        assert!(
+            shown.contains("; at least 0 fit into the budget"),
+            "{shown}"
+        );
         let shown = page_of(
             "[load]\nconnections = { idle = \"1m\" }\n[load.closed]\nsteps = [{ users = 5, for = \
              \"30s\" }, { users = 9, for = \"30s\" }]\n",

@@ -83,9 +83,14 @@ pub(super) fn warnings(checked: &Checked<'_>) -> Vec<String> {
 
 /// Whether the length of a trial is a guess: under closed load a quantile takes
 /// as long as its requests do, and only the pre-flight shows their rate. Steps say
-/// it themselves.
+/// it themselves; users with a fixed number of requests take as long as they take,
+/// up to what the file allows.
 pub(super) fn length_is_guessed(checked: &Checked<'_>) -> bool {
-    let is_fixed = checked.grid.file.load.fixed_length().is_some();
+    let load = &checked.grid.file.load;
+    if load.at_most().is_some() {
+        return true;
+    }
+    let is_fixed = load.fixed_length().is_some();
     !is_fixed && checked.outlook.requests.is_none() && checked.outlook.requests_needed.is_some()
 }
 
