@@ -126,8 +126,8 @@ impl<'a, T: Transport, C: Clock> Engine<'a, T, C> {
         // News first: a kept connection that the server has closed is then not
         // used for what is due.
         self.advance_ready();
-        self.close_unused();
         self.admit_due();
+        self.close_unused(self.clock.now());
         self.heed_stop();
         self.expire();
         let now = self.clock.now();
@@ -194,6 +194,7 @@ impl<'a, T: Transport, C: Clock> Engine<'a, T, C> {
     fn admit_due(&mut self) {
         let now = self.clock.now();
         while let Some(arrival) = self.source.take_due(now) {
+            self.close_unused(arrival.due_ns);
             self.admit(arrival);
         }
     }

@@ -39,18 +39,15 @@ pub(crate) struct Next {
 }
 
 impl Presence {
-    /// Users come in evenly over the ramp, or without one over a usual pause, so
-    /// that they do not ask all at once; the last to come leaves first.
+    /// Users come in evenly over the ramp, or over a usual pause where that is
+    /// longer: those who come at once ask at once, for as long as they are there.
+    /// The last to come leaves first.
     pub(crate) fn new(who: &Users, ramp: Duration) -> Self {
         let mut start_ns = 0u64;
         let mut before = 0;
         let levels = who.count.within(Duration::MAX).into_iter();
         let levels = levels.map(|Step { level, length }| {
-            let spread = if ramp.is_zero() {
-                who.pause.typical()
-            } else {
-                ramp
-            };
+            let spread = ramp.max(who.pause.typical());
             let newcomers = level.saturating_sub(before);
             let enter = spread.max(RAMP_PER_USER * newcomers).min(length);
             let level = Level {
@@ -180,19 +177,22 @@ mod tests {
     }
 
     #[test]
-    fn without_a_ramp_users_come_over_a_pause_and_no_faster_than_is_good() {
-        let of = |count, think| {
+    fn users_come_over_a_ramp_or_a_pause_and_no_faster_than_is_good() {
+        let of = |count, think, ramp| {
             let who = Users {
                 count: Levels::Constant(count),
                 pause: Pause::Think(Think::Fixed(Duration::from_millis(think))),
                 loops: None,
             };
-            let presence = Presence::new(&who, Duration::ZERO);
+            let presence = Presence::new(&who, Duration::from_millis(ramp));
             let first = |user| presence.next(user, (0, 0)).due_ns.unwrap() / 1_000_000;
             (0..count).map(first).collect::<Vec<_>>()
         };
-        assert_eq!(of(4, 1000), [0, 250, 500, 750]);
-        assert_eq!(of(3, 0), [0, 1, 2]);
+        assert_eq!(of(4, 1000, 0), [0, 250, 500, 750]);
+        assert_eq!(of(4, 1000, 2000), [0, 500, 1000, 1500]);
+        // Within the ramp they would ask in bursts ever after.
+        assert_eq!(of(4, 1000, 100), [0, 250, 500, 750]);
+        assert_eq!(of(3, 0, 0), [0, 1, 2]);
     }
 
     proptest! {

@@ -34,8 +34,7 @@ enum Process {
 
 impl Schedule {
     /// The arrivals of a group; the seed matters to Poisson arrivals only. Evenly
-    /// spaced ones begin with this part of a gap, so that groups do not ask at the
-    /// same instants.
+    /// spaced ones begin with this part of a gap.
     pub(crate) fn new(who: &Arriving, (ramp, part): (Duration, f64), seed: Seed) -> Self {
         // A constant rate has no end; the length matters to steps only.
         let steps = who.rate.within(Duration::MAX);

@@ -2,7 +2,7 @@
 //! dispatcher is written once. Pure; times are nanoseconds since the schedule
 //! began.
 
-use autotune_model::{Arriving, Group, Groups, LoadShape};
+use autotune_model::{Arriving, Group, Groups, LoadShape, Rate};
 
 use crate::choice::ChoiceStream;
 use crate::members::Members;
@@ -150,7 +150,7 @@ impl Stream {
         // The first group has the numbers of a load without groups.
         let path = [index as u64];
         let path = if index == 0 { &[][..] } else { &path[..] };
-        let part = index as f64 / open.groups.len() as f64;
+        let part = phase(open, index);
         let seed = |what| plan.seed.derive(what, path);
         let mut schedule = Schedule::new(who, (open.ramp, part), seed("arrivals"));
         Self {
@@ -178,6 +178,19 @@ impl Stream {
             user: None,
         }
     }
+}
+
+/// With which part of its gap a group begins that asks evenly.
+///
+/// In time it is a part of the shortest gap, and the golden ratio from group to
+/// group: an irrational number, so that two groups never ask at the same instant
+/// under a rate that is kept, whatever the ratio of their rates. With halves or
+/// thirds of a gap they would at many, and each such pair would queue.
+fn phase(open: &Groups<Arriving>, index: usize) -> f64 {
+    const GOLDEN: f64 = 0.618_033_988_749_894_9;
+    let first = |group: &Group<Arriving>| group.who.rate.all().next().map_or(0.0, Rate::get);
+    let fastest = open.groups.iter().map(first).fold(0.0, f64::max);
+    (index as f64 * GOLDEN).fract() * first(&open.groups[index]) / fastest
 }
 
 #[cfg(test)]
@@ -332,9 +345,35 @@ mod tests {
         // Expected 3,000 with a standard deviation of 27.
         assert!((2_880..3_120).contains(&of(1).count()));
         assert!(asked.is_sorted_by_key(|one| one.due_ns));
-        // Half a gap apart, so that the groups do not ask at the same instants.
-        assert_eq!(of(2).next().unwrap().due_ns, 25_000_000);
         assert_eq!(asked, all(&plan));
+    }
+
+    #[test]
+    fn groups_that_ask_evenly_never_ask_at_the_same_instant() {
+        let mut plan = plan();
+        plan.length = Duration::from_secs(100);
+        let mut check = |rates: &[f64], ramp| {
+            let names: Vec<String> = (0..rates.len()).map(|index| format!("e{index}")).collect();
+            plan.endpoints = names.iter().map(|name| endpoint(name)).collect();
+            let group = |(name, rate): (&String, &f64)| Group {
+                endpoints: Some(vec![EndpointName::new(name.as_str())]),
+                who: Arriving {
+                    rate: Levels::Constant(Rate::per_second(*rate).unwrap()),
+                    arrivals: Arrivals::Constant,
+                },
+            };
+            plan.shape = LoadShape::Open(Groups {
+                groups: names.iter().zip(rates).map(group).collect(),
+                ramp: Duration::from_secs(ramp),
+            });
+            let times: Vec<u64> = all(&plan).iter().map(|one| one.due_ns).collect();
+            let distinct: std::collections::BTreeSet<u64> = times.iter().copied().collect();
+            assert_eq!(distinct.len(), times.len(), "{rates:?}");
+        };
+        check(&[40.0, 20.0], 0);
+        check(&[20.0, 40.0], 0);
+        check(&[10.0, 10.0, 20.0, 5.0], 0);
+        check(&[1.0, 2.0, 4.0, 3.0, 8.0], 10);
     }
 
     proptest! {

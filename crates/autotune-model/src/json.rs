@@ -158,7 +158,8 @@ mod tests {
     use super::*;
 
     const BODY: &str = r#"{"data": {"items": [{"id": 5}, {"id": 6.5}]}, "ok": true, "none": null,
-        "name": "a\"b", "a/b": 1, "big": 9007199254740993, "five": 5.0}"#;
+        "name": "a\"b", "a/b": 1, "big": 9007199254740993, "five": 5.0,
+        "long": 31.245270191439438}"#;
 
     #[track_caller]
     fn check(pointer: &str, wanted: JsonWanted, said: Option<&str>) {
@@ -177,6 +178,8 @@ mod tests {
         check("/data/items/0/id", Float(5.0), None);
         check("/data/items/1/id", Float(6.5), None);
         check("/five", Int(5), None);
+        // A reader that is off by a last digit finds another number there.
+        check("/long", Float(31.245_270_191_439_438), None);
         check("/a~1b", Int(1), None);
         check("/big", Int(9_007_199_254_740_993), None);
         check("/ok", Bool(true), None);

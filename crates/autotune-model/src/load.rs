@@ -90,6 +90,10 @@ pub enum Arrivals {
     Constant,
 }
 
+/// What an answer takes, at least, where nobody has seen one yet: users without a
+/// pause ask no faster than this.
+const LEAST_TURN: Duration = Duration::from_millis(100);
+
 /// When a user asks again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pause {
@@ -370,8 +374,9 @@ impl LoadShape {
     }
 
     /// The endpoint that is asked the least and its share of the requests, by
-    /// weights within groups and by the sizes of groups. Users of slow endpoints
-    /// ask less often than that says.
+    /// weights within groups and by how often groups ask: at their rates, or users
+    /// as often as their pauses let them. How slow an endpoint is only a trial
+    /// shows; users of slow ones ask less often than this says.
     pub fn rarest<'e>(&self, endpoints: &'e [Endpoint]) -> Option<(&'e EndpointName, Share)> {
         let sized: Vec<(f64, Option<&[EndpointName]>)> = match self {
             Self::Open(open) => {
@@ -382,8 +387,9 @@ impl LoadShape {
             Self::Closed(closed) => {
                 let groups = closed.groups.iter();
                 let sized = groups.map(|one| {
+                    let pause = one.who.pause.typical().max(LEAST_TURN);
                     let users = f64::from(one.who.count.most());
-                    (users, one.endpoints.as_deref())
+                    (users / pause.as_secs_f64(), one.endpoints.as_deref())
                 });
                 sized.collect()
             }
@@ -477,5 +483,17 @@ mod tests {
         assert_eq!(rarest(&open(90.0, 10.0)), ("c", 0.1));
         assert_eq!(rarest(&open(2.0, 2.0)), ("a", 0.125));
         assert_eq!(open(8.0, 2.0).mean_rate(), Some(10.0));
+        // As many users of `c`, who pause nine times as long.
+        let users = |seconds| Users {
+            count: Levels::Constant(5),
+            pause: Pause::Think(Think::Fixed(Duration::from_secs(seconds))),
+            loops: None,
+        };
+        let paced = LoadShape::Closed(Groups {
+            groups: vec![group(&["a", "b"], users(1)), group(&["c"], users(9))],
+            ramp: Duration::ZERO,
+        });
+        let (name, share) = rarest(&paced);
+        assert!(name == "c" && (share - 0.1).abs() < 1e-12, "{name} {share}");
     }
 }

@@ -99,9 +99,14 @@ impl Exhaustive {
         for block in 0..PREFLIGHT_BLOCKS {
             let plan = self.block_plan(Stage::Preflight, block, Length { length, warm_up });
             let left = outstanding(plan.trials(&probes), history);
-            if !left.is_empty() {
-                return Next::Run(left);
+            if left.is_empty() {
+                continue;
             }
+            // Of other loads it is a small part of any budget.
+            if length::is_given(&self.plan.load) && !self.fits(history, &left, Duration::ZERO) {
+                return Next::Done(StopReason::Budget);
+            }
+            return Next::Run(left);
         }
         Next::Decide(self.decide(history))
     }
@@ -141,14 +146,14 @@ impl Exhaustive {
     fn decide(&self, history: &History) -> DecisionKind {
         let trials: Vec<&TrialRecord> = history.counting(Stage::Preflight).collect();
         let overhead = length::overhead(trials.iter().copied());
-        let per_second = length::per_second(&self.plan.load, trials.iter().copied());
+        let rarest = length::rarest(&self.plan, trials.iter().copied());
         let left = self.plan.budget.saturating_sub(history.time_spent());
         let count = self.plan.configurations.len();
         let room = Room {
             configurations: count,
             left,
             overhead,
-            per_second,
+            rarest,
             reserved: surge::usual(&self.plan),
             took: length::took(trials.iter().copied()),
         };
@@ -275,7 +280,7 @@ impl Exhaustive {
         if let Some(busy_pct) = busiest.filter(|busy| *busy < 20.0) {
             warnings.push(Warning::AllIdle { busy_pct });
         }
-        let per_second = length::per_second(&self.plan.load, trials.iter().copied());
+        let rarest = length::rarest(&self.plan, trials.iter().copied());
         // All attempts took their time, also those that do not count.
         let all = history.trials.iter();
         let preflight = all.filter(|trial| trial.spec.key.stage == Stage::Preflight);
@@ -284,13 +289,13 @@ impl Exhaustive {
             configurations: self.plan.configurations.len(),
             left: self.plan.budget.saturating_sub(spent),
             overhead: length::overhead(trials.iter().copied()),
-            per_second,
+            rarest,
             reserved: surge::usual(&self.plan),
             took: length::took(trials.iter().copied()),
         };
         let pace = Pace {
             blocks: length::blocks(room, decided.length),
-            per_second: Some(per_second),
+            rarest: Some(rarest),
         };
         let expected = decided.length.expected(room.took);
         warnings.extend(outlook::too_few(&self.plan, expected, pace));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use autotune_analysis::compare::FIRST_LOOK;
-use autotune_model::{LoadShape, Metric, Outcome, TrialRecord, whole_seconds};
+use autotune_model::{LoadRecord, LoadShape, Metric, Outcome, TrialRecord, whole_seconds};
 use autotune_stats::median;
 
 use crate::plan::Plan;
@@ -62,6 +62,12 @@ impl Length {
         let warm_up = Duration::from_secs((length / WARM_UP_PART).as_secs().max(1));
         Self { length, warm_up }
     }
+}
+
+/// Whether trials are long because the load is, by steps or a ramp, whatever the
+/// budget.
+pub(crate) fn is_given(load: &LoadShape) -> bool {
+    load.fixed_length().is_some() || !load.ramp().is_zero()
 }
 
 /// The pre-flight's trials: a sixtieth of the budget, within bounds; all steps,
@@ -126,8 +132,8 @@ pub(crate) struct Room {
     pub(crate) left: Duration,
     /// What a trial takes besides its load.
     pub(crate) overhead: Duration,
-    /// Requests per second over all endpoints.
-    pub(crate) per_second: f64,
+    /// Requests per second of the endpoint that is asked the least.
+    pub(crate) rarest: f64,
     /// Trials after the comparison: those under the surge.
     pub(crate) reserved: u32,
     /// How long users with a fixed number of requests were seen to take.
@@ -151,7 +157,7 @@ pub(crate) fn comparison(plan: &Plan, room: Room) -> Length {
         let slots = blocks * u32::try_from(room.configurations.max(1)).unwrap_or(u32::MAX);
         (room.left / (slots + room.reserved)).saturating_sub(besides)
     };
-    let needed = needed(plan, room.per_second).max(SHORTEST);
+    let needed = needed(plan, room.rarest).max(SHORTEST);
     let wanted = needed.max((3 * room.overhead).min(LONGEST));
     let fits = Duration::from_secs(fit(FIRST_LOOK).as_secs());
     let length = whole_seconds(wanted).min(fits).max(SHORTEST);
@@ -170,11 +176,10 @@ pub(crate) fn blocks(room: Room, decided: Length) -> f64 {
 ///
 /// Arrivals are random: their number has about its own square root as standard
 /// deviation. Three of these more, so that hardly a trial has too few.
-pub(crate) fn needed(plan: &Plan, per_second: f64) -> Duration {
+pub(crate) fn needed(plan: &Plan, rarest: f64) -> Duration {
     let Metric::Latency(quantile) = plan.metric else {
         return SHORTEST;
     };
-    let rarest = per_second * plan.rarest_endpoint.get();
     if rarest <= 0.0 {
         return LONGEST;
     }
@@ -189,20 +194,27 @@ pub(crate) fn needed(plan: &Plan, per_second: f64) -> Duration {
     length.length
 }
 
-/// Requests per second: the rate of an open load; of a closed one what the
-/// pre-flight saw.
-pub(crate) fn per_second<'a>(
-    load: &LoadShape,
-    trials: impl Iterator<Item = &'a TrialRecord>,
-) -> f64 {
-    if let Some(rate) = load.mean_rate() {
-        return rate;
+/// Requests per second of the endpoint that is asked the least: by the rate of an
+/// open load; of a closed one what the pre-flight saw in its windows, as only that
+/// knows how slow endpoints are.
+pub(crate) fn rarest<'a>(plan: &Plan, trials: impl Iterator<Item = &'a TrialRecord>) -> f64 {
+    let share = plan.rarest_endpoint.get();
+    if let Some(rate) = plan.load.mean_rate() {
+        return rate * share;
     }
     let seen: Vec<f64> = trials
-        .filter_map(|trial| trial.load.as_ref())
-        .map(|load| load.total().completed as f64 / load.length.as_secs_f64().max(1e-3))
+        .filter_map(|trial| rarest_in(trial.load.as_ref()?))
         .collect();
-    median(&seen).unwrap_or(1.0)
+    median(&seen).unwrap_or(share)
+}
+
+/// Completed requests per second of the window, where there was one: users who are
+/// still coming in ask less than they will.
+fn rarest_in(load: &LoadRecord) -> Option<f64> {
+    let window = load.length.checked_sub(load.warm_up)?;
+    let endpoints = load.endpoints.iter();
+    let least = endpoints.map(|one| one.window.completed).min()?;
+    (!window.is_zero()).then(|| least as f64 / window.as_secs_f64())
 }
 
 #[cfg(test)]
@@ -212,8 +224,9 @@ mod tests {
     use super::*;
     use crate::blocks::tests::{configurations, ended, plan as block};
     use autotune_model::{
-        Arrivals, Arriving, GeneratorRecord, GeneratorVerdict, Groups, Histogram, Levels,
-        LoadRecord, LoadShape, Loops, Metric, Pause, Quantile, Rate, Seed, Share, Step, Users,
+        Accounting, Arrivals, Arriving, EndpointLoad, EndpointName, GeneratorRecord,
+        GeneratorVerdict, Groups, Histogram, Levels, LoadRecord, LoadShape, Loops, Metric, Pause,
+        Quantile, Rate, Seed, Share, Step, Users,
     };
 
     fn plan(per_second: f64) -> Plan {
@@ -234,7 +247,7 @@ mod tests {
             configurations: 5,
             left: Duration::from_secs(seconds),
             overhead: Duration::from_secs(2),
-            per_second: 100.0,
+            rarest: 25.0,
             reserved: 0,
             took: None,
         }
@@ -255,7 +268,7 @@ mod tests {
     fn a_trial_is_as_long_as_the_quantile_needs_if_the_budget_allows() {
         // 200 requests and three times 14.1 more, at a quarter of 100 a second,
         // are 9.7 s; rounded up, with a second of warm-up.
-        assert_eq!(needed(&plan(100.0), 100.0), Duration::from_secs(11));
+        assert_eq!(needed(&plan(100.0), 25.0), Duration::from_secs(11));
         let ample = comparison(&plan(100.0), room(3600));
         assert_eq!(ample.length, Duration::from_secs(11));
         assert_eq!(ample.warm_up, Duration::from_secs(1));
@@ -265,7 +278,7 @@ mod tests {
     fn the_window_holds_what_is_needed_at_any_rate() {
         for per_second in 1..400 {
             let per_second = f64::from(per_second);
-            let length = needed(&plan(per_second), per_second);
+            let length = needed(&plan(per_second), per_second / 4.0);
             let Length { warm_up, .. } = Length::of(length);
             let requests = (length - warm_up).as_secs_f64() * per_second / 4.0;
             assert!(requests >= 242.0, "{per_second}: {requests} in {length:?}");
@@ -324,7 +337,54 @@ mod tests {
             assert_eq!(length.warm_up, Duration::from_secs(16));
         }
         let none = || std::iter::empty();
-        assert_eq!(per_second(&plan.load, none()), 70.0);
+        assert_eq!(rarest(&plan, none()), 17.5);
+    }
+
+    /// Two endpoints with so many completed in the window, of so many in all.
+    fn closed(windows: [(u64, u64); 2], (length, warm_up): (u64, u64)) -> LoadRecord {
+        let counts = |completed| Accounting {
+            scheduled: completed,
+            completed,
+            ..Accounting::default()
+        };
+        let endpoint = |(window, total)| EndpointLoad {
+            name: EndpointName::new("a"),
+            total: counts(total),
+            window: counts(window),
+            response: Histogram::new(),
+            service: Histogram::new(),
+            failed: Histogram::new(),
+            failures: std::collections::BTreeMap::new(),
+        };
+        LoadRecord {
+            start_ns: 0,
+            length: Duration::from_secs(length),
+            warm_up: Duration::from_secs(warm_up),
+            endpoints: windows.into_iter().map(endpoint).collect(),
+            seconds: Vec::new(),
+            outstanding: Vec::new(),
+            generator: GeneratorRecord {
+                own_lag: Histogram::new(),
+                waited_for_connection: 0,
+                cpu: Duration::ZERO,
+                wall: Duration::from_secs(length),
+                connections_peak: 1,
+                connections_limit: 1,
+                outstanding_at_end: 0,
+                retries: 0,
+                verdict: GeneratorVerdict::Ok,
+            },
+        }
+    }
+
+    #[test]
+    fn how_often_users_ask_is_seen_once_they_are_all_there() {
+        // While they came in for 31 of 35 s, they asked half as often.
+        let record = closed([(40, 195), (8, 39)], (35, 31));
+        assert_eq!(rarest_in(&record), Some(2.0));
+        // A load that was cut short within its ramp shows nothing.
+        assert_eq!(rarest_in(&closed([(0, 20), (0, 9)], (31, 31))), None);
+        assert_eq!(rarest_in(&closed([(0, 20), (0, 9)], (9, 31))), None);
     }
 
     #[test]

@@ -59,15 +59,16 @@ pub struct Outlook {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     pub(crate) blocks: f64,
-    /// Over all endpoints; `None` where nobody knows it yet.
-    pub(crate) per_second: Option<f64>,
+    /// Of the rarest endpoint; `None` where nobody knows it yet.
+    pub(crate) rarest: Option<f64>,
 }
 
 /// What a sweep of this plan will be like, with so many launches before it.
 pub(crate) fn outlook(plan: &Plan, probes: u32, known: Known) -> Outlook {
     let none = || std::iter::empty();
     let overhead = known.overhead.unwrap_or_else(|| length::overhead(none()));
-    let per_second = plan.load.mean_rate();
+    let known_rate = plan.load.mean_rate();
+    let rarest = known_rate.map(|_| length::rarest(plan, none()));
     let preflight = (length::preflight(plan).length + overhead) * probes;
     let left = plan.budget.saturating_sub(preflight);
     let room = Room {
@@ -76,7 +77,7 @@ pub(crate) fn outlook(plan: &Plan, probes: u32, known: Known) -> Outlook {
         overhead,
         // Without a rate the usual limit is taken; requests that are rare make
         // trials longer than that, where the budget allows.
-        per_second: per_second.unwrap_or(0.0),
+        rarest: rarest.unwrap_or(0.0),
         reserved: surge::usual(plan),
         took: None,
     };
@@ -85,7 +86,7 @@ pub(crate) fn outlook(plan: &Plan, probes: u32, known: Known) -> Outlook {
     let whole = blocks.min(1e6) as u32;
     let count = u32::try_from(plan.configurations.len()).unwrap_or(u32::MAX);
     let block = (decided.length + overhead) * count;
-    let pace = Pace { blocks, per_second };
+    let pace = Pace { blocks, rarest };
     let surge = (decided.length + overhead) * surge::usual(plan);
     Outlook {
         preflight_trials: probes,
@@ -99,7 +100,7 @@ pub(crate) fn outlook(plan: &Plan, probes: u32, known: Known) -> Outlook {
         surge,
         earliest_end: (whole >= FIRST_LOOK).then(|| preflight + block * FIRST_LOOK + surge),
         latest_end: preflight + block * whole + surge,
-        requests: per_second.map(|rate| requests(plan, decided, rate)),
+        requests: rarest.map(|rate| requests(decided, rate)),
         requests_needed: needed(plan.metric),
         warnings: too_few(plan, decided, pace),
     }
@@ -108,8 +109,8 @@ pub(crate) fn outlook(plan: &Plan, probes: u32, known: Known) -> Outlook {
 /// Where the requests of a trial, or the blocks, are too few for what is asked.
 pub(crate) fn too_few(plan: &Plan, decided: Length, pace: Pace) -> Vec<Warning> {
     let mut warnings = Vec::new();
-    if let Some((rate, need)) = pace.per_second.zip(needed(plan.metric)) {
-        let expected = requests(plan, decided, rate);
+    if let Some((rate, need)) = pace.rarest.zip(needed(plan.metric)) {
+        let expected = requests(decided, rate);
         if expected < need {
             warnings.push(Warning::FewRequests { expected, need });
         }
@@ -131,9 +132,9 @@ fn needed(metric: Metric) -> Option<u64> {
 }
 
 /// Of the rarest endpoint in the window.
-fn requests(plan: &Plan, decided: Length, per_second: f64) -> u64 {
+fn requests(decided: Length, rarest: f64) -> u64 {
     let window = decided.length.saturating_sub(decided.warm_up);
-    (per_second * plan.rarest_endpoint.get() * window.as_secs_f64()) as u64
+    (rarest * window.as_secs_f64()) as u64
 }
 
 #[cfg(test)]

@@ -276,9 +276,15 @@ pub(crate) mod tests {
         record.seconds = vec![second(302_000), second(310_000)];
         record.generator.outstanding_at_end = 6;
         assert_eq!(judged(&record, |_| ()), "measured");
-        // Of a server that answered in 5 ms at first the same is a backlog.
+        // Nor is one of which chance alone says that it was once faster.
         record.seconds[0] = second(5_000);
+        assert_eq!(judged(&record, |_| ()), "measured");
+        // Of a fast one twelve are a backlog, of a slow one they are not.
+        record.outstanding = vec![0, 4, 8, 12];
+        record.generator.outstanding_at_end = 12;
         assert_eq!(judged(&record, |_| ()), "overloaded");
+        record.seconds[0] = second(302_000);
+        assert_eq!(judged(&record, |_| ()), "measured");
     }
 
     #[test]

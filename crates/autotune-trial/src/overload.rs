@@ -11,6 +11,9 @@ use autotune_model::{EndpointLoad, LoadRecord, LoadShape, whole_seconds};
 const OUTSTANDING_SHARE: f64 = 0.02;
 /// And more than so many times what a steady server of this speed holds.
 const BEYOND_USUAL: f64 = 2.0;
+/// Two numbers that differ by more than so many standard deviations do not differ
+/// by chance: it does so once in a thousand times.
+const BEYOND_CHANCE: f64 = 3.0;
 
 /// A part of a load over which its level does not change, once it is reached.
 struct Part<'a> {
@@ -19,17 +22,19 @@ struct Part<'a> {
     due: u64,
     /// By endpoint: requests a second that were due once its level was reached.
     rates: Vec<f64>,
-    /// Requests due, but without an end at the end of each second.
-    outstanding: &'a [u32],
+    /// Requests due, but without an end at the end of each second in which its
+    /// level was reached: what a climb adds to those in flight is no backlog.
+    settled: &'a [u32],
     /// The same at its very end.
     left: u64,
 }
 
 /// The evidence, where the backlog grew: requests outstanding at the end exceed
-/// 2 % of those due, and their number rises (Theil and Sen's slope, its 95 %
-/// interval above zero; with fewer than five seconds the ends are compared). Of a
-/// load with steps each is looked at like that: a backlog that a later step works
-/// off was there all the same.
+/// 2 % of those due, and their number rises once the level is reached (Theil and
+/// Sen's slope, its 95 % interval above zero; with fewer than five seconds the
+/// ends are compared, and must differ by more than chance explains). Of a load
+/// with steps each is looked at like that: a backlog that a later step works off
+/// was there all the same.
 pub(crate) fn overload(shape: &LoadShape, load: &LoadRecord) -> Option<String> {
     if !matches!(shape, LoadShape::Open(_)) {
         return None;
@@ -70,7 +75,7 @@ fn whole(load: &LoadRecord, ramp: u32) -> Part<'_> {
         load,
         due: load.total().scheduled,
         rates: load.endpoints.iter().enumerate().map(rate).collect(),
-        outstanding: &load.outstanding,
+        settled: load.outstanding.get(ramp as usize..).unwrap_or_default(),
         left: load.generator.outstanding_at_end,
     }
 }
@@ -83,13 +88,14 @@ fn due_within(load: &LoadRecord, index: usize, seconds: &Range<u32>) -> u64 {
     mine.map(|second| second.accounting.scheduled).sum()
 }
 
-/// `None` where a load was cut short before it.
+/// `None` where a load was cut short before its level was reached.
 fn part(load: &LoadRecord, within: Range<u32>, ramp: u32) -> Option<Part<'_>> {
     let end = within.end.min(seconds(whole_seconds(load.length)));
-    let outstanding = load.outstanding.get(within.start as usize..end as usize)?;
     let all = 0..load.endpoints.len();
-    // Of a step that is all ramp, the last second is at its level, nearly.
-    let settled = (within.start + ramp).min(end.saturating_sub(1))..end;
+    let settled = within.start + ramp..end;
+    let outstanding = load
+        .outstanding
+        .get(settled.start as usize..settled.end as usize)?;
     let rate = |index| due_within(load, index, &settled) as f64 / settled.len().max(1) as f64;
     Some(Part {
         load,
@@ -99,7 +105,7 @@ fn part(load: &LoadRecord, within: Range<u32>, ramp: u32) -> Option<Part<'_>> {
             .sum(),
         rates: all.map(rate).collect(),
         left: u64::from(*outstanding.last()?),
-        outstanding,
+        settled: outstanding,
     })
 }
 
@@ -113,7 +119,7 @@ impl Part<'_> {
         if left as f64 <= BEYOND_USUAL * self.usual_in_flight() {
             return None;
         }
-        let slope = slope(self.outstanding)?;
+        let slope = slope(self.settled)?;
         (slope > 0.0).then(|| {
             format!(
                 "{left} of {due} requests{of} were without an answer when the last one was due, \
@@ -150,9 +156,10 @@ fn slope(series: &[u32]) -> Option<f64> {
         return (fit.low > 0.0).then_some(fit.slope);
     }
     let (first, last) = (points.first()?, points.last()?);
-    let seconds = (last.0 - first.0).max(1.0);
-    let rise = (last.1 - first.1) / seconds;
-    (rise > 0.0).then_some(rise)
+    let rise = last.1 - first.1;
+    // Numbers of requests in flight: a variance is about the number itself.
+    let by_chance = BEYOND_CHANCE * (first.1 + last.1).sqrt();
+    (rise > by_chance).then(|| rise / (last.0 - first.0))
 }
 
 #[cfg(test)]
@@ -236,9 +243,48 @@ mod tests {
             open.ramp = Duration::from_secs(25);
         }
         assert_eq!(overload(&shape, &record), None);
-        // Of a server that once answered in 5 ms the same is a backlog.
+        // Nor of a server that once answered in 5 ms: at its level nothing grows.
         record.seconds[0].response = SparseHistogram::from_counts([(5_000, 1)]);
+        record.outstanding[25..].copy_from_slice(&[80, 78, 81, 79, 80]);
+        assert_eq!(overload(&shape, &record), None);
+        // What does grow is a backlog, and less than what the climb adds.
+        record.outstanding[25..].copy_from_slice(&[80, 83, 87, 90, 95]);
+        record.generator.outstanding_at_end = 95;
+        let found = overload(&shape, &record).unwrap();
+        assert!(found.contains("grew by 3.6 a second"), "{found}");
+    }
+
+    #[test]
+    fn the_climb_to_a_step_is_no_backlog_either() {
+        let (shape, mut record) = in_steps([CALM; 3]);
+        let LoadShape::Open(open) = shape else {
+            unreachable!("steps of an open load");
+        };
+        let shape = LoadShape::Open(Groups {
+            ramp: Duration::from_secs(5),
+            ..open
+        });
+        let climb = [5, 15, 25, 40, 55, 60, 58, 61, 59, 60];
+        record.outstanding[10..20].copy_from_slice(&climb);
+        assert_eq!(overload(&shape, &record), None);
+        let on = [5, 15, 25, 40, 55, 60, 67, 72, 80, 86];
+        record.outstanding[10..20].copy_from_slice(&on);
         assert!(overload(&shape, &record).is_some());
+    }
+
+    /// Of fewer than five seconds: as many as chance lets rise, and more.
+    #[test]
+    fn a_short_load_is_overloaded_only_beyond_chance() {
+        let shape = LoadShape::open(Rate::per_second(100.0).unwrap(), Arrivals::Poisson);
+        let is_overloaded = |outstanding: &[u32]| {
+            let mut record = load(outstanding);
+            record.endpoints[0].total.scheduled = 400;
+            overload(&shape, &record).is_some()
+        };
+        assert!(!is_overloaded(&[2, 5, 4, 11]));
+        assert!(!is_overloaded(&[8, 10, 12, 20]));
+        assert!(is_overloaded(&[10, 22, 29, 41]));
+        assert!(!is_overloaded(&[41]));
     }
 
     #[test]

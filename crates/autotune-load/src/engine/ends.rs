@@ -93,14 +93,15 @@ impl<T: Transport, C: Clock> Engine<'_, T, C> {
         self.serve_line();
     }
 
-    /// Closes kept connections that were unused for as long as they may be.
-    pub(super) fn close_unused(&mut self) {
+    /// Closes kept connections that were unused for as long as they may be by this
+    /// time: for a request that is taken up late the time at which it was due, as
+    /// being late must not change what it meets.
+    pub(super) fn close_unused(&mut self, by_ns: u64) {
         let Some(most_idle_ns) = self.most_idle_ns else {
             return;
         };
-        let now = self.clock.now();
         while let Some((slot, since_ns)) = self.pool.longest_unused()
-            && since_ns.saturating_add(most_idle_ns) <= now
+            && since_ns.saturating_add(most_idle_ns) <= by_ns
         {
             self.pool.close_kept(slot);
         }

@@ -80,6 +80,25 @@ fn a_connection_that_is_unused_for_so_long_is_closed_then() {
     }
 }
 
+#[test]
+fn a_request_that_is_taken_up_late_meets_what_was_there_when_it_was_due() {
+    // The second one is taken up 20 ms late: 99 ms after the first answer when it is
+    // due, 119 ms when it is sent.
+    let conditions = crate::sim::Conditions {
+        oversleep_ns: 30 * MS,
+        ..crate::sim::QUIET
+    };
+    let connects = |idle_ms| {
+        let mut plan = open(10.0, 1);
+        plan.connections = limited(0, idle_ms);
+        let (record, seen) = crate::sim::simulate_under(&plan, answers_after(MS), conditions);
+        assert_eq!(record.total().completed, 10);
+        seen.connects
+    };
+    assert_eq!(connects(110), 1);
+    assert!(connects(90) > 1);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

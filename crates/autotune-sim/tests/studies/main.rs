@@ -6,6 +6,7 @@
 mod resume;
 #[cfg(test)]
 mod shared;
+mod steps;
 mod study;
 mod surge;
 mod truth;
