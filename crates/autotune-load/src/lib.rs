@@ -56,4 +56,4 @@ mod sim;
 
 pub use judge::generator_was_slow;
 pub use plan::{LoadError, LoadPlan};
-pub use run::{Sent, run, send};
+pub use run::{Finished, run, send};
