@@ -65,5 +65,5 @@ mod rehearsal;
 pub use judge::generator_was_slow;
 pub use plan::{LoadError, LoadPlan};
 #[cfg(feature = "rehearsal")]
-pub use rehearsal::{Rehearsed, SentRequest, rehearse};
-pub use run::{Sent, run, send};
+pub use rehearsal::{Rehearsed, Sent, rehearse};
+pub use run::{Finished, run, send};

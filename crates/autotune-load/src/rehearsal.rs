@@ -10,14 +10,14 @@ use crate::sim::{Reply, Server, simulate};
 #[derive(Clone, Debug)]
 pub struct Rehearsed {
     /// In the order of arrival.
-    pub sent: Vec<SentRequest>,
+    pub sent: Vec<Sent>,
     /// What would be recorded.
     pub record: LoadRecord,
 }
 
 /// A request as the server sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SentRequest {
+pub struct Sent {
     /// When its last byte comes, in nanoseconds since the load began.
     pub at_ns: u64,
     /// On which connection, counted from 0.
@@ -41,7 +41,7 @@ pub fn rehearse(
         close_ns: None,
     });
     let (record, seen) = simulate(plan, server);
-    let sent = seen.asked.into_iter().map(|asked| SentRequest {
+    let sent = seen.asked.into_iter().map(|asked| Sent {
         at_ns: asked.at_ns,
         connection: asked.connection,
         text: asked.text,

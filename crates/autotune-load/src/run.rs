@@ -20,9 +20,9 @@ use crate::transport::Loopback;
 /// Below zero comes first; far from what the kernel's own threads have.
 const NICENESS: i32 = -10;
 
-/// A load that was sent.
+/// A load whose requests have all ended.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Sent {
+pub struct Finished {
     /// What was seen.
     pub record: LoadRecord,
     /// How many users had not made all the requests that the load says when its
@@ -48,7 +48,7 @@ pub fn run(plan: &LoadPlan, stop: &AtomicBool) -> Result<LoadRecord, LoadError> 
 /// # Errors
 /// When the plan is refused (anything but loopback, above all), or when the
 /// generator cannot be set up. Failing requests are no errors but data.
-pub fn send(plan: &LoadPlan, stop: &AtomicBool) -> Result<Sent, LoadError> {
+pub fn send(plan: &LoadPlan, stop: &AtomicBool) -> Result<Finished, LoadError> {
     plan.check()?;
     let requests = write_all(plan)?;
     let setup = |what| move |source| LoadError::Setup { what, source };
@@ -67,7 +67,7 @@ pub fn send(plan: &LoadPlan, stop: &AtomicBool) -> Result<Sent, LoadError> {
 fn generate(
     (plan, requests): (&LoadPlan, Vec<Request>),
     stop: &AtomicBool,
-) -> Result<Sent, LoadError> {
+) -> Result<Finished, LoadError> {
     if let Some(cpus) = &plan.cpus {
         pin(cpus).map_err(|source| LoadError::Pin {
             cpus: cpus.clone(),
@@ -98,7 +98,7 @@ fn generate(
             start_ns,
             ..engine.finish()
         };
-        Ok(Sent { record, users_left })
+        Ok(Finished { record, users_left })
     })
 }
 
