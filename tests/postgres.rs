@@ -90,18 +90,19 @@ fn a_sweep_has_its_own_database_and_tells_what_it_used() {
         &text.replace("threads = [1, 4]", "threads = [1]"),
     );
     let done = place.run(&["sweep", "grid.toml", "--budget", "45s"]);
-    // Whether a busy machine lets anything be measured is not asked here.
-    assert!([0, 3, 4, 5].map(Some).contains(&done.code), "{done}");
+    // Whether a busy machine lets one be told from the other is not asked here.
+    assert!([0, 3].map(Some).contains(&done.code), "{done}");
     let folder = place.work().join("results/postgres");
     let verdict: Value = serde_json::from_str(&read(&folder.join("verdict.json"))).expect("JSON");
-    if done.code == Some(0) {
-        let service = &verdict["services"][0];
-        assert_eq!(service["service"], "db");
-        assert!(
-            service["memory_peak_bytes"].as_u64() > Some(10 << 20),
-            "{service}"
-        );
-        let report = read(&folder.join("report.md"));
-        assert!(report.contains("## Beside the server") && report.contains("| db |"));
-    }
+    let trials = read(&folder.join("trials.csv"));
+    let measured = trials.lines().filter(|line| line.contains(",measured,"));
+    assert!(measured.count() > 0, "{trials}\n{done}");
+    let service = &verdict["services"][0];
+    assert_eq!(service["service"], "db", "{done}");
+    assert!(
+        service["memory_peak_bytes"].as_u64() > Some(10 << 20),
+        "{service}"
+    );
+    let report = read(&folder.join("report.md"));
+    assert!(report.contains("## Beside the server") && report.contains("| db |"));
 }

@@ -72,7 +72,9 @@ meanwhile stops the sweep. Texts of servers can name them, `{{ service.NAME.port
 and so can services further down; setup steps cannot, since they come first.
 
 While the load runs a service is sampled as the server is. Where it used 90 % of its CPUs, or one thread of
-it all of one CPU, in most trials of the best settings, it was the bottleneck: nothing is recommended.
+it all of one CPU, in most trials of the best settings, it was the bottleneck: nothing is recommended. On
+CPUs that the server may use as well it can be the bottleneck unseen, as each has what the other one
+leaves: `cpus` here and `server_cpus` of [host] without one in common make sure of it.
 
 Where root runs the sweep and a `user` cannot enter the usual folders, `{{ cache }}` and `{{ run }}` lie below
 the folder for temporary files. He must be able to enter `dir`.

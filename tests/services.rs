@@ -97,12 +97,18 @@ fn a_check_tells_of_services() {
     let service = &shown["launched"]["services"][0];
     assert_eq!(service["service"], "cache");
     assert!(service["cpus"].as_u64() >= Some(1), "{service}");
+    // It names none, so that it may run where the server does.
+    assert_eq!(service["shares_server_cpus"], true);
     let address = service["address"].as_str().unwrap_or_default();
     assert!(address.starts_with("127.0.0.1:"), "{service}");
     assert!(notes(&place).ends_with("cache ended by SIGTERM\n"));
     let page = place.run(&["check", "grid.toml"]);
     assert!(
         page.stdout.contains("services, which run as long"),
+        "{page}"
+    );
+    assert!(
+        page.stdout.contains("cache may run on the server's CPUs"),
         "{page}"
     );
 }
@@ -201,6 +207,9 @@ fn one_that_does_not_get_ready_is_told_with_the_end_of_its_log() {
         done.assert_says("[A0206]");
         said.iter().for_each(|part| done.assert_says(part));
         assert!(!done.stderr.contains("s3cr3t"), "{done}");
+        let log = folder(&place).join("trial/logs/service-cache.log");
+        let kept = fs::read_to_string(log).unwrap_or_else(|why| panic!("{why}: {done}"));
+        assert!(!kept.contains("s3cr3t"), "{kept}");
     };
     let secret = ", TOKEN = { from_env = \"OUTER\", secret = true } }";
     let fails = CACHE
@@ -238,11 +247,18 @@ fn a_service_reaches_beyond_this_machine_only_where_it_may() {
     let Some(place) = place_with(&services, "") else {
         return;
     };
-    let done = place.run(&TRIAL);
-    done.assert_code(5);
-    done.assert_says("[A0204]");
-    done.assert_says("service `cache` connects beyond this machine: ");
-    done.assert_says(&format!("to {reach}:9 (udp)"));
+    let assert_refused = || {
+        let done = place.run(&TRIAL);
+        done.assert_code(5);
+        done.assert_says("[A0204]");
+        done.assert_says("service `cache` connects beyond this machine: ");
+        done.assert_says(&format!("to {reach}:9 (udp)"));
+    };
+    assert_refused();
+    // Also before it can be used, which this one never can.
+    let never = format!("{services}ready = [\"false\"]\n");
+    place.write("grid.toml", &with(&place, &never, ""));
+    assert_refused();
     let allowed = format!("{services}may_reach = [\"{reach}\"]\n");
     place.write("grid.toml", &with(&place, &allowed, ""));
     let done = place.run(&TRIAL);

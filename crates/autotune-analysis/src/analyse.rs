@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use autotune_model::{ConfigId, DecisionKind, History, Metric, Objective, ServiceName, StopReason};
+use autotune_model::{ConfigId, DecisionKind, History, Metric, Objective, StopReason};
 
 use crate::compare::{self, AgainstBest, FIRST_LOOK, Field, Moment};
 use crate::effects::BlockEffects;
 use crate::outcome::{
-    Analysis, ConfigAnalysis, Estimate, Exploratory, Feasibility, Noise, Reason, Standing, Verdict,
-    VerdictWord,
+    Analysis, ConfigAnalysis, DependencyBound, Estimate, Exploratory, Feasibility, Noise, Reason,
+    Standing, Verdict, VerdictWord,
 };
 use crate::sample::{Arm, Arms, Launch, arms, differences};
 use crate::{dependency, disturbed, drift, estimate, feasible, growth, noise, recommend, surge};
@@ -45,8 +45,8 @@ pub fn analyse(history: &History, objective: &Objective) -> Analysis {
             objective,
         },
     );
-    if let Some(service) = dependency::bound(&arms, &verdict) {
-        verdict = waits_for(service, &mut all);
+    if let Some(bound) = dependency::bound(&arms, (&all, &verdict)) {
+        verdict = waits_for(bound, &mut all);
     }
     verdict.exploratory = exploratory(complete_blocks, fewest_requests, objective.minimize);
     verdict.memory_growth = verdict
@@ -388,15 +388,15 @@ fn nothing_chosen(word: VerdictWord) -> Verdict {
     }
 }
 
-/// The verdict where all wait for a service: differences between settings are then
+/// The verdict where the best wait for a service: differences between settings are then
 /// differences in how they wait, and another service would rank them anew.
-fn waits_for(service: ServiceName, all: &mut [ConfigAnalysis]) -> Verdict {
+fn waits_for(bound: DependencyBound, all: &mut [ConfigAnalysis]) -> Verdict {
     let ranked = all
         .iter_mut()
         .filter(|one| one.standing != Standing::Unranked);
     ranked.for_each(|one| one.standing = Standing::Open);
     Verdict {
-        dependency_bound: Some(service),
+        dependency_bound: Some(bound),
         ..nothing_chosen(VerdictWord::Unresolved)
     }
 }

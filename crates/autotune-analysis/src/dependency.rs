@@ -6,17 +6,24 @@
 //! all the time and never did more than one CPU can: one thread, as in a Redis,
 //! however many CPUs there are beside it. Requests that wait for a lock or for a
 //! disk use no CPU and are not seen.
+//!
+//! On CPUs that the server may use as well, a service that is the bottleneck can go
+//! unseen: each waits while the other one runs, and CPU time does not tell who
+//! waited for whom.
 
 use std::collections::BTreeMap;
 
 use autotune_model::{ConfigId, Outcome, ServiceName, ServiceRecord, TrialRecord};
 
-use crate::outcome::{ServiceAnalysis, Verdict};
+use crate::feasible::are_too_many;
+use crate::outcome::{
+    Among, ConfigAnalysis, DependencyBound, LimitFigures, LimitState, ServiceAnalysis, Verdict,
+};
 use crate::sample::{Arm, Arms};
 
 /// The share of its CPUs from which on a service has no time left. The rest goes
 /// to waits between requests, which come at random.
-const ALL_CPUS: f64 = 0.90;
+pub const ALL_CPUS: f64 = 0.90;
 /// The share of one CPU from which on a single thread has no time left.
 const ONE_CPU: f64 = 0.95;
 /// The share of a service's CPU time that its only thread at work has.
@@ -47,38 +54,68 @@ pub fn is_saturated(record: &ServiceRecord) -> bool {
 
 /// The service that the settings wait for: it was saturated in most trials of the
 /// recommended one, and so in most of those that cannot be told from the best. Where
-/// nothing can be recommended, in most trials of most of all that were launched: they
-/// fail because of it.
-pub(crate) fn bound(arms: &Arms<'_>, verdict: &Verdict) -> Option<ServiceName> {
-    let best: Vec<ConfigId> = match verdict.recommended {
-        Some(_) => verdict.tie_set.clone(),
-        None => arms.keys().copied().collect(),
+/// nothing can be recommended, in most trials of most of all, which may fail because
+/// of it.
+pub(crate) fn bound(
+    arms: &Arms<'_>,
+    (all, verdict): (&[ConfigAnalysis], &Verdict),
+) -> Option<DependencyBound> {
+    let (among, looked_at): (Among, Vec<ConfigId>) = match verdict.recommended {
+        Some(_) => (Among::Best, verdict.tie_set.clone()),
+        None => (Among::All, all.iter().map(|one| one.id).collect()),
     };
+    let waits_for = |id: &ConfigId| {
+        let may_wait = all.iter().any(|one| one.id == *id && may_wait(one));
+        let names = arms.get(id).filter(|_| may_wait).map(saturated_in_most);
+        names.unwrap_or_default()
+    };
+    let of_first = verdict.recommended.as_ref().map(waits_for);
     let mut by_service: BTreeMap<&ServiceName, usize> = BTreeMap::new();
-    let mut seen = 0;
-    for id in &best {
-        let Some(of_arm) = arms.get(id).and_then(saturated_in_most) else {
-            continue;
-        };
-        seen += 1;
-        of_arm
-            .into_iter()
-            .for_each(|name| *by_service.entry(name).or_default() += 1);
-    }
-    let of_first = verdict.recommended.map(|id| {
-        let of_first = arms.get(&id).and_then(saturated_in_most);
-        of_first.unwrap_or_default()
-    });
-    let mut bound = by_service.into_iter().filter(|(name, count)| {
+    let names = looked_at.iter().flat_map(waits_for);
+    names.for_each(|name| *by_service.entry(name).or_default() += 1);
+    let of = looked_at.len();
+    let mut bound = by_service.into_iter().filter(|(name, waiting)| {
         let binds_first = of_first.as_ref().is_none_or(|names| names.contains(name));
-        binds_first && 2 * count > seen
+        binds_first && 2 * waiting > of
     });
-    bound.next().map(|(name, _)| name.clone())
+    let (name, waiting) = bound.next()?;
+    let seen = looked_at.iter().filter_map(|id| arms.get(id));
+    let records: Vec<&ServiceRecord> = seen.flat_map(|arm| of_arm(arm, name)).collect();
+    Some(DependencyBound {
+        service: one(name, &records),
+        among,
+        waiting,
+        of,
+    })
 }
 
-/// The services that were saturated in most launches with a load; `None` where
-/// there was no such launch.
-fn saturated_in_most<'a>(arm: &Arm<'a>) -> Option<Vec<&'a ServiceName>> {
+/// Whether waiting for a service can be what is wrong with a configuration. One
+/// that needs more memory than it may have, dies or does not start is ruled out by
+/// what it is.
+fn may_wait(one: &ConfigAnalysis) -> bool {
+    let launches = &one.launches;
+    let by_itself = launches.failed_to_start + launches.died + launches.out_of_memory;
+    let broken = one
+        .limits
+        .iter()
+        .filter(|check| check.state == LimitState::Broken);
+    let mut by_waiting = broken.map(|check| match check.figures {
+        LimitFigures::Share { .. } | LimitFigures::Time { .. } => true,
+        LimitFigures::Memory { .. } | LimitFigures::Surge { .. } => false,
+    });
+    by_waiting.all(|by_waiting| by_waiting) && !are_too_many(by_itself, launches)
+}
+
+fn of_arm<'a>(arm: &Arm<'a>, name: &ServiceName) -> Vec<&'a ServiceRecord> {
+    let loaded = arm
+        .launches
+        .iter()
+        .filter_map(|launch| services(launch.record));
+    loaded.flatten().filter(|one| &one.name == name).collect()
+}
+
+/// The services that were saturated in most launches with a load.
+fn saturated_in_most<'a>(arm: &Arm<'a>) -> Vec<&'a ServiceName> {
     let trials: Vec<&'a [ServiceRecord]> = arm
         .launches
         .iter()
@@ -92,7 +129,7 @@ fn saturated_in_most<'a>(arm: &Arm<'a>) -> Option<Vec<&'a ServiceName>> {
     let most = counts
         .into_iter()
         .filter(|(_, count)| 2 * count > trials.len());
-    (!trials.is_empty()).then(|| most.map(|(name, _)| name).collect())
+    most.map(|(name, _)| name).collect()
 }
 
 /// Those of a trial that says something, with services that were seen.
@@ -233,7 +270,17 @@ mod tests {
     fn where_every_setting_waits_for_a_service_there_is_no_ranking() {
         let analysis = study(&[(0.97, 20_000), (0.95, 20_100), (0.99, 24_000)]);
         let verdict = &analysis.verdict;
-        assert_eq!(verdict.dependency_bound, Some(ServiceName::new("db")));
+        let bound = verdict.dependency_bound.as_ref().expect("a bottleneck");
+        assert_eq!(bound.service.name, ServiceName::new("db"));
+        // The third is worse than the best, and not among those that were looked at.
+        assert_eq!((bound.among, bound.waiting, bound.of), (Among::Best, 2, 2));
+        assert_eq!((bound.service.trials, bound.service.saturated), (16, 16));
+        assert!(
+            bound
+                .service
+                .busy_range
+                .is_some_and(|(_, most)| most < 0.98)
+        );
         assert_eq!(verdict.word, VerdictWord::Unresolved);
         assert_eq!((verdict.recommended, verdict.tie_set.len()), (None, 0));
         assert_eq!(verdict.bound_pct, None);
@@ -266,25 +313,49 @@ mod tests {
         assert!(two_of_three.verdict.dependency_bound.is_some());
     }
 
+    /// Two configurations whose launches all end like this, beside a database
+    /// without CPU time left; so many of them have used memory without bounds.
+    fn failing(outcome: &Outcome, greedy: usize) -> crate::Analysis {
+        let all = configurations(2);
+        let mut trials = Vec::new();
+        for block in 0..4 {
+            for (index, configuration) in all.iter().enumerate() {
+                let mut trial = trial(configuration, block, vec![sent("a", 9, [1, 900])]);
+                trial.outcome = outcome.clone();
+                if let Some(server) = &mut trial.server {
+                    server.services = vec![used(1, [0.99, 0.5, 0.8])];
+                    let mib = if index < greedy { 4096 } else { 64 };
+                    server.memory_peak = Some(Bytes::new((mib << 20) + u64::from(block)));
+                }
+                trials.push(trial);
+            }
+        }
+        let mut objective = objective();
+        objective.max_memory = Some(Bytes::new(1 << 30));
+        analyse(&history(trials), &objective)
+    }
+
     #[test]
     fn a_service_that_makes_every_setting_fail_is_named() {
-        let configurations = configurations(2);
-        let overloaded = |configuration, block| {
-            let mut trial = trial(configuration, block, vec![sent("a", 9, [1, 900])]);
-            trial.outcome = Outcome::Overloaded {
-                detail: "the backlog grew".to_owned(),
-            };
-            if let Some(server) = &mut trial.server {
-                server.services = vec![used(1, [0.99, 0.5, 0.8])];
-            }
-            trial
+        let overloaded = Outcome::Overloaded {
+            detail: "the backlog grew".to_owned(),
         };
-        let trials = (0..4).flat_map(|block| {
-            let of_block = configurations.iter();
-            of_block.map(move |one| overloaded(one, block))
-        });
-        let analysis = analyse(&history(trials.collect()), &objective());
-        assert!(analysis.verdict.dependency_bound.is_some());
-        assert_eq!(analysis.verdict.word, VerdictWord::Unresolved);
+        let verdict = failing(&overloaded, 0).verdict;
+        let bound = verdict.dependency_bound.expect("a bottleneck");
+        assert_eq!((bound.among, bound.waiting, bound.of), (Among::All, 2, 2));
+        assert_eq!(verdict.word, VerdictWord::Unresolved);
+    }
+
+    #[test]
+    fn what_no_service_explains_stays_infeasible() {
+        let overloaded = Outcome::Overloaded {
+            detail: "the backlog grew".to_owned(),
+        };
+        // One of two breaks its limit of memory: not most of all wait.
+        for (outcome, greedy) in [(&overloaded, 2), (&overloaded, 1), (&Outcome::Measured, 2)] {
+            let verdict = failing(outcome, greedy).verdict;
+            assert_eq!(verdict.dependency_bound, None, "{outcome:?} {greedy}");
+            assert_eq!(verdict.word, VerdictWord::Infeasible);
+        }
     }
 }

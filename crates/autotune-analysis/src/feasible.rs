@@ -211,7 +211,7 @@ pub(crate) fn feasibility(launches: &Launches, limits: &[LimitCheck]) -> Feasibi
         .filter(|check| check.state == LimitState::Broken)
         .map(broken)
         .collect();
-    if launches.failed() * 5 > launches.telling() {
+    if are_too_many(launches.failed(), launches) {
         reasons.extend(failures(launches));
     }
     if !reasons.is_empty() {
@@ -221,6 +221,11 @@ pub(crate) fn feasibility(launches: &Launches, limits: &[LimitCheck]) -> Feasibi
     } else {
         Feasibility::Feasible
     }
+}
+
+/// Whether so many of these launches rule a configuration out.
+pub(crate) fn are_too_many(failed: u32, launches: &Launches) -> bool {
+    failed * 5 > launches.telling()
 }
 
 fn unknown(launches: &Launches) -> String {

@@ -25,11 +25,11 @@ pub mod surge;
 mod testing;
 
 pub use analyse::analyse;
-pub use dependency::{busy_share, is_saturated};
+pub use dependency::{ALL_CPUS, busy_share, is_saturated};
 pub use disturbed::Disturbance;
 pub use feasible::requests_to_show;
 pub use outcome::{
-    Analysis, ConfigAnalysis, Disturbed, Drift, EndpointEstimate, Estimate, Exploratory,
-    Feasibility, Launches, LimitCheck, LimitFigures, LimitState, MemoryGrowth, Noise, Reason,
-    ServiceAnalysis, Standing, Verdict, VerdictWord,
+    Among, Analysis, ConfigAnalysis, DependencyBound, Disturbed, Drift, EndpointEstimate, Estimate,
+    Exploratory, Feasibility, Launches, LimitCheck, LimitFigures, LimitState, MemoryGrowth, Noise,
+    Reason, ServiceAnalysis, Standing, Verdict, VerdictWord,
 };

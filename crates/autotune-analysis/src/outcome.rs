@@ -314,8 +314,30 @@ pub struct Verdict {
     /// The objective of the recommended as a ratio to the baseline's, over shared
     /// blocks; `None` where the recommended is the baseline, or they share none.
     pub against_baseline: Option<Estimate>,
-    /// The service that all settings wait for; then nothing is recommended.
-    pub dependency_bound: Option<ServiceName>,
+    /// The service that the best settings wait for; then nothing is recommended.
+    pub dependency_bound: Option<DependencyBound>,
+}
+
+/// A service that was the bottleneck where it matters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DependencyBound {
+    /// The service, over the trials of the settings that it was looked for in.
+    pub service: ServiceAnalysis,
+    /// Which settings these are.
+    pub among: Among,
+    /// How many of them wait for it.
+    pub waiting: usize,
+    /// How many they are.
+    pub of: usize,
+}
+
+/// In which settings a bottleneck was looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Among {
+    /// Those that cannot be told from the best.
+    Best,
+    /// All, as none could be recommended.
+    All,
 }
 
 /// The verdict in one word.

@@ -49,9 +49,43 @@ pub struct CpuPlacement {
     pub cores: usize,
 }
 
+impl CpuPlacement {
+    /// Whether a service that names these CPUs may run on those of the server. One
+    /// that names none may run on all but the generator's.
+    pub fn server_shares(&self, service: Option<&CpuSet>) -> bool {
+        match (&self.server, service) {
+            (Some(server), Some(service)) => {
+                let mut of_service = service.as_slice().iter();
+                of_service.any(|cpu| server.as_slice().contains(cpu))
+            }
+            _ => true,
+        }
+    }
+}
+
 /// What the report says of the machine; read once at the start of a study.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostFacts {
     /// Pairs of name and text, in the order to be shown.
     pub facts: Vec<(String, String)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_pinned_may_run_anywhere() {
+        let on = |server: Option<CpuSet>| CpuPlacement {
+            server,
+            generator: None,
+            cores: 1,
+        };
+        let (first, second) = (CpuSet::new([0]), CpuSet::new([1]));
+        let both = CpuSet::new([0, 1]);
+        assert!(on(None).server_shares(Some(&first)));
+        assert!(on(Some(first.clone())).server_shares(None));
+        assert!(on(Some(first.clone())).server_shares(Some(&both)));
+        assert!(!on(Some(first)).server_shares(Some(&second)));
+    }
 }

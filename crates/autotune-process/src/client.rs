@@ -36,10 +36,18 @@ pub struct Supervised {
     isolation: String,
     requests: u64,
     reaped: Duration,
-    events: VecDeque<ProcessEvent>,
-    answer: Option<(u64, ServerSample, Vec<Peer>)>,
+    events: VecDeque<Told>,
+    answer: Option<(u64, Told)>,
     exit: Option<ExitStatus>,
     report: Option<StopReport>,
+}
+
+/// A sample that was told and is not given yet.
+#[derive(Debug)]
+struct Told {
+    sample: ServerSample,
+    peers: Vec<Peer>,
+    reaped: Duration,
 }
 
 /// What happens while a server runs.
@@ -155,8 +163,8 @@ impl Supervised {
         &self.isolation
     }
 
-    /// CPU time of processes of the tree that had ended by the latest sample: a
-    /// process for each connection may live too short to be in any.
+    /// CPU time of processes of the tree that had ended by the sample that was given
+    /// last: a process for each connection may live too short to be in any.
     pub fn reaped(&self) -> Duration {
         self.reaped
     }
@@ -169,8 +177,9 @@ impl Supervised {
     /// else; the server is then ended too.
     pub async fn next(&mut self) -> Result<ProcessEvent, ProcessError> {
         loop {
-            if let Some(event) = self.events.pop_front() {
-                return Ok(event);
+            if let Some(told) = self.events.pop_front() {
+                let (sample, peers) = self.give(told);
+                return Ok(ProcessEvent::Sampled { sample, peers });
             }
             if let Some(exit) = self.exit {
                 return Ok(ProcessEvent::Exited(exit));
@@ -191,10 +200,10 @@ impl Supervised {
         self.link.send(&Request::Sample { id }).await?;
         loop {
             // An older answer is one that nobody waited for.
-            if let Some((answered, sample, peers)) = self.answer.take()
+            if let Some((answered, told)) = self.answer.take()
                 && answered == id
             {
-                return Ok((sample, peers));
+                return Ok(self.give(told));
             }
             let reply = self.link.receive_soon(PATIENCE).await?;
             self.file(reply)?;
@@ -233,17 +242,26 @@ impl Supervised {
         }
     }
 
+    /// Hands out a sample, and remembers what belongs to it.
+    fn give(&mut self, told: Told) -> (ServerSample, Vec<Peer>) {
+        self.reaped = told.reaped;
+        (told.sample, told.peers)
+    }
+
     /// Puts what came where it is waited for.
     fn file(&mut self, reply: Reply) -> Result<(), ProcessError> {
         match reply {
             Reply::Sampled { id, sample } => {
-                self.reaped = sample.reaped();
+                let reaped = sample.reaped();
                 let (sample, peers) = sample.into_parts();
+                let told = Told {
+                    sample,
+                    peers,
+                    reaped,
+                };
                 match id {
-                    Some(id) => self.answer = Some((id, sample, peers)),
-                    None => self
-                        .events
-                        .push_back(ProcessEvent::Sampled { sample, peers }),
+                    Some(id) => self.answer = Some((id, told)),
+                    None => self.events.push_back(told),
                 }
             }
             Reply::Exited(exit) => self.exit = Some(exit.into()),

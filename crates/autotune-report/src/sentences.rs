@@ -3,17 +3,17 @@
 //! others.
 
 pub(crate) mod notes;
+mod services;
 
 use std::collections::BTreeMap;
 
 use autotune_analysis::{
-    ConfigAnalysis, Feasibility, LimitCheck, LimitFigures, LimitState, Reason, ServiceAnalysis,
-    VerdictWord,
+    ConfigAnalysis, Feasibility, LimitCheck, LimitFigures, LimitState, Reason, VerdictWord,
 };
 use autotune_model::{Bytes, EndpointName};
 
 use crate::conditions::{circumstances, objective};
-use crate::format::{count, list, memory, one_line, percent, percent_at_most, time_us};
+use crate::format::{count, list, memory, one_line, percent_at_most, time_us};
 use crate::study::{Ending, Study, Word, label};
 
 /// What the study says: the headline, then a line for each sentence that must
@@ -52,29 +52,11 @@ fn first(study: &Study<'_>) -> String {
         (Word::Stopped | Word::Interrupted, _) => interrupted(study, &circumstances),
         (Word::Verdict(VerdictWord::Infeasible), _) => infeasible(study, &circumstances),
         (Word::Verdict(word), _) => match (study.recommended(), study.waits_for()) {
-            (_, Some(service)) => waits(service, &circumstances),
+            (_, Some(bound)) => services::waits(bound, &circumstances),
             (Some(config), None) => recommended(study, word, config),
             (None, None) => nothing_compared(study, &circumstances),
         },
     }
-}
-
-/// A service was the bottleneck: what it used, and how often that was all.
-fn waits(service: &ServiceAnalysis, circumstances: &str) -> String {
-    let name = &service.name;
-    let used = service.busy_share.map_or_else(String::new, |share| {
-        format!(
-            "it used {} of its {}, and ",
-            percent(share * 100.0),
-            count(u64::from(service.cpus), "CPU")
-        )
-    });
-    format!(
-        "unresolved, service `{name}` was the bottleneck: every setting waits for it ({used}had no \
-         CPU time left in {} of {}), {circumstances}.",
-        service.saturated,
-        count(u64::from(service.trials), "trial")
-    )
 }
 
 fn interrupted(study: &Study<'_>, circumstances: &str) -> String {

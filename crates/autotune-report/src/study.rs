@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use autotune_analysis::{Analysis, ConfigAnalysis, ServiceAnalysis, VerdictWord};
+use autotune_analysis::{Analysis, ConfigAnalysis, DependencyBound, VerdictWord};
 use autotune_model::{
     ConfigId, Configuration, Confinement, ConnectionPolicy, CpuPlacement, DecisionKind, Endpoint,
-    ErrorCode, History, HostFacts, LoadShape, Metric, Objective, Over, ParamName, Profile, Stage,
-    TrialRecord, VariantName,
+    ErrorCode, History, HostFacts, LoadShape, Metric, Objective, Over, ParamName, Profile, Service,
+    Stage, TrialRecord, VariantName,
 };
 
 /// A study as the outputs see it.
@@ -28,6 +28,8 @@ pub struct Study<'a> {
     pub variants: &'a [(VariantName, Profile)],
     /// What was asked of the app.
     pub endpoints: &'a [Endpoint],
+    /// What ran beside the server.
+    pub services: &'a [Service],
     /// How it was loaded.
     pub load: &'a LoadShape,
     /// How connections were used.
@@ -181,12 +183,10 @@ impl<'a> Study<'a> {
         self.find(self.analysis.verdict.recommended?)
     }
 
-    /// The service that all settings wait for, where the word is the verdict's.
-    pub(crate) fn waits_for(&self) -> Option<&'a ServiceAnalysis> {
-        let name = self.analysis.verdict.dependency_bound.as_ref()?;
-        let mut services = self.analysis.services.iter();
-        let service = services.find(|service| &service.name == name)?;
-        matches!(self.word(), Word::Verdict(_)).then_some(service)
+    /// The service that the best settings wait for, where the word is the verdict's.
+    pub(crate) fn waits_for(&self) -> Option<&'a DependencyBound> {
+        let bound = self.analysis.verdict.dependency_bound.as_ref()?;
+        matches!(self.word(), Word::Verdict(_)).then_some(bound)
     }
 
     /// What runs today, if it was launched.

@@ -16,7 +16,7 @@ use autotune_model::{
     Accept, Arrivals, Bytes, ConfigFile, Configuration, Confinement, ConnectionPolicy,
     CpuPlacement, CpuQuota, CpuSet, Decision, DecisionKind, Endpoint, EndpointName, Enforcement,
     History, HostFacts, HostLimits, LimitMeans, LoadShape, Metric, Objective, Over, Param,
-    ParamKind, ParamName, Profile, Quantile, Rate, Recycling, Share, StopReason, Value,
+    ParamKind, ParamName, Profile, Quantile, Rate, Recycling, Service, Share, StopReason, Value,
     VariantName,
 };
 
@@ -35,6 +35,7 @@ pub(crate) struct Fixture {
     pub(crate) objective: Objective,
     pub(crate) variants: Vec<(VariantName, Profile)>,
     pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) services: Vec<Service>,
     pub(crate) load: LoadShape,
     pub(crate) placement: CpuPlacement,
     pub(crate) confinement: Confinement,
@@ -155,6 +156,7 @@ impl Fixture {
             objective: objective(),
             variants: vec![(VariantName::new("gunicorn"), profile())],
             endpoints: endpoints(),
+            services: Vec::new(),
             load: load(),
             placement: CpuPlacement {
                 server: Some(CpuSet::new([1])),
@@ -199,6 +201,7 @@ impl Fixture {
             objective: &self.objective,
             variants: &self.variants,
             endpoints: &self.endpoints,
+            services: &self.services,
             load: &self.load,
             connections: ConnectionPolicy::KeepAlive,
             placement: &self.placement,

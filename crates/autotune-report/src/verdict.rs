@@ -194,7 +194,7 @@ fn record<'a>(study: &Study<'a>) -> VerdictRecord<'a> {
         tie_set: study.tie_set(),
         bound_pct: recommended.and(verdict.bound_pct),
         bound_us: recommended.and(verdict.bound_us),
-        dependency_bound: study.waits_for().map(|service| service.name.as_str()),
+        dependency_bound: study.waits_for().map(|bound| bound.service.name.as_str()),
         exploratory: !verdict.exploratory.is_empty(),
         exploratory_reasons: exploratory_reasons(study),
         limits: recommended.map(configuration::limits).unwrap_or_default(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use autotune_model::{
     Bytes, Confinement, ConnectionPolicy, CpuPlacement, CpuSet, DataTable, Endpoint, EndpointName,
-    Label, Login, ParamName, Profile, ServerVariant, Service, ServiceName,
+    EnvValue, Label, Login, ParamName, Profile, ServerVariant, Service, ServiceName,
 };
 
 use crate::error::Part;
@@ -60,6 +60,21 @@ impl TrialContext {
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
         let of_endpoints = self.endpoints.iter().flat_map(Endpoint::secrets);
         of_endpoints.chain(self.login.iter().flat_map(Login::secrets))
+    }
+
+    /// The secrets in the environments of all servers and services. What one of
+    /// them is given may be asked of another one, which prints it.
+    pub(crate) fn secrets_of_env(&self) -> impl Iterator<Item = &str> {
+        let of_servers = self.variants.iter().flat_map(|(variant, _)| &variant.env);
+        let of_services = self.services.iter().flat_map(|service| &service.env);
+        let all = of_servers.chain(of_services);
+        all.filter_map(|(_, value)| match value {
+            EnvValue::Text(_) | EnvValue::FromEnv { secret: false, .. } => None,
+            EnvValue::FromEnv { name, secret: true } => {
+                self.environment.get(name).map(String::as_str)
+            }
+            EnvValue::Secret(text) => Some(text.expose().as_str()),
+        })
     }
 }
 
@@ -168,6 +183,9 @@ pub struct ServiceUp {
     pub user: Option<String>,
     /// How many CPUs it may use.
     pub cpus: u32,
+    /// Whether the server may run on one of them: then it is not seen for certain
+    /// whether the server waits for it.
+    pub shares_server: bool,
     /// From launch to the moment when it could be used.
     pub ready: Duration,
 }

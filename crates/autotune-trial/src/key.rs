@@ -12,7 +12,7 @@ use std::path::{Component, Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 /// Another layout of what is hashed, or of the cache, gets another number.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 /// What pip and the like read of a folder; more is not worth the time.
 const FILES_OF_A_FOLDER: usize = 20_000;
 const SKIPPED_FOLDERS: [&str; 5] = ["__pycache__", "node_modules", "build", "dist", "results"];
@@ -212,6 +212,20 @@ mod tests {
         assert_ne!(after, before, "requirements.txt includes it");
         fs::write(dir.path().join("requirements.txt"), "flask<3\n").unwrap();
         assert_ne!(key(&dir, &[PIP]), after);
+    }
+
+    #[test]
+    fn the_data_of_the_shipped_database_are_part_of_its_identity() {
+        let grid = include_str!("../../../grids/postgres.toml");
+        let line = grid.lines().find(|line| line.starts_with("setup = ["));
+        let step = line.and_then(|line| line.split('"').nth(1)).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        for file in ["cluster.sh", "seed.sql"] {
+            fs::write(dir.path().join(file), "one\n").unwrap();
+            let before = key(&dir, &[step]);
+            fs::write(dir.path().join(file), "two\n").unwrap();
+            assert_ne!(key(&dir, &[step]), before, "{file}");
+        }
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! Reads a server's log, without the secrets, and keeps the logs of failed
 //! trials.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use autotune_model::{ServiceName, TrialSpec};
+use autotune_process::RunAs;
 use autotune_server::Redactor;
+
+use crate::error::TrialError;
+use crate::setup::give_to;
 
 /// A log that grows larger is begun anew.
 pub(crate) const LOG_LIMIT_BYTES: u64 = 16 << 20;
@@ -35,6 +40,18 @@ fn try_read(path: &Path, offset: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(2 * LOG_LIMIT_BYTES).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Makes an empty log where there is none, which only this user may read: programs
+/// print secrets. Programs that open /dev/stderr anew must be able to.
+pub(crate) fn make(path: &Path, user: Option<&RunAs>) -> Result<(), TrialError> {
+    let closed = Permissions::from_mode(0o600);
+    let mut options = File::options();
+    let made = options.create(true).append(true).mode(0o600).open(path);
+    // One that is there already may be open to others.
+    made.and_then(|file| file.set_permissions(closed))
+        .map_err(TrialError::file("write", path))?;
+    give_to(user, path)
 }
 
 /// How long the log is now; zero where there is none.
@@ -93,6 +110,19 @@ mod tests {
         assert_eq!(length(&path), 16);
         assert_eq!(read_from(&path, 4, &redactor), "two (secret)\n");
         assert_eq!(read_from(&path, 99, &redactor), "one\ntwo (secret)\n");
+    }
+
+    #[test]
+    fn only_its_user_may_read_a_log_also_one_that_was_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        make(&path, None).unwrap();
+        assert_eq!(mode(), 0o600);
+        fs::write(&path, "kept").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        make(&path, None).unwrap();
+        assert_eq!((mode(), length(&path)), (0o600, 4));
     }
 
     #[test]

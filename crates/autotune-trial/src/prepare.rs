@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use autotune_model::{Bytes, ConfigId, Confinement, CpuSet, Profile, ServerVariant, VariantName};
+use autotune_model::{
+    Bytes, ConfigId, Confinement, CpuSet, Profile, ServerVariant, Service, VariantName,
+};
 use autotune_process::{
     Finished, Ipc, Launch, Marker, ProcessError, RunAs, StopSignal, clock, run_to_end,
 };
@@ -21,7 +24,8 @@ use crate::facts::Facts;
 use crate::folder::TrialFolder;
 use crate::logs::{self, LOG_LIMIT_BYTES};
 use crate::reach::Reach;
-use crate::services::Services;
+use crate::services::{Prepared as PreparedService, Services, close, has_other_user};
+use crate::session::stopped;
 use crate::setup::{Building, QUESTION_LIMIT};
 
 /// Checks and runs configurations of the prepared servers.
@@ -54,32 +58,76 @@ pub(crate) struct Prepared {
 
 impl Trials {
     /// Runs the setup steps of all servers and services, unless what they build is
-    /// there, starts the services and asks for versions. Dropping the future ends
-    /// what runs.
+    /// there, starts the services and asks for versions. Where that fails or the user
+    /// asks for an end, services that were started are ended; dropping the future
+    /// kills them.
     ///
     /// # Errors
-    /// When a setup step fails, a service does not get ready, or one of them is not
-    /// described well enough.
+    /// When a setup step fails, a service does not get ready, one of them is not
+    /// described well enough, or the user asks for an end.
     pub async fn prepare(
         context: TrialContext,
         on_event: &mut dyn FnMut(TrialEvent),
+        stop: &AtomicBool,
     ) -> Result<Self, TrialError> {
+        close(&context.run_root, has_other_user(&context.services))?;
         remove_leftovers(&context.run_root)?;
         let mut trials = Self::new(context)?;
-        let mut all = Vec::new();
-        for (variant, profile) in trials.context.variants.clone() {
-            all.push(trials.prepare_one(variant, profile, on_event).await?);
+        let services = trials.context.services.clone();
+        // Setup steps take minutes; the one that runs is ended with the future. That
+        // one fails needs no service to be found out.
+        let (variants, services) = tokio::select! {
+            built = trials.build(&services, on_event) => built?,
+            () = stopped(stop) => return Err(TrialError::Interrupted),
+        };
+        let begun = trials.begin((variants, services), on_event, stop).await;
+        match begun {
+            Ok(()) => Ok(trials),
+            Err(error) => {
+                if let Err(second) = trials.services.end().await {
+                    tracing::warn!(error = %second, "a service cannot be ended");
+                }
+                Err(error)
+            }
         }
-        // The environment of a server may name a service; that a setup step fails
-        // needs no service to be found out.
-        trials.start_services(on_event).await?;
-        for mut prepared in all {
-            trials.ask_versions(&mut prepared).await?;
-            trials
-                .variants
-                .insert(prepared.variant.name.clone(), prepared);
+    }
+
+    async fn build<'a>(
+        &self,
+        services: &'a [Service],
+        on_event: &mut dyn FnMut(TrialEvent),
+    ) -> Result<(Vec<Prepared>, Vec<PreparedService<'a>>), TrialError> {
+        let mut variants = Vec::new();
+        for (variant, profile) in self.context.variants.clone() {
+            variants.push(self.prepare_one(variant, profile, on_event).await?);
         }
-        Ok(trials)
+        let services = self.prepare_services(services, on_event).await?;
+        Ok((variants, services))
+    }
+
+    /// Starts the services, whom the environment of a server may name, and asks for
+    /// versions.
+    async fn begin(
+        &mut self,
+        (mut variants, services): (Vec<Prepared>, Vec<PreparedService<'_>>),
+        on_event: &mut dyn FnMut(TrialEvent),
+        stop: &AtomicBool,
+    ) -> Result<(), TrialError> {
+        self.start_services(services, on_event, stop).await?;
+        tokio::select! {
+            asked = self.ask_all_versions(&mut variants) => asked?,
+            () = stopped(stop) => return Err(TrialError::Interrupted),
+        }
+        let named = variants.into_iter();
+        self.variants = named.map(|one| (one.variant.name.clone(), one)).collect();
+        Ok(())
+    }
+
+    async fn ask_all_versions(&self, variants: &mut [Prepared]) -> Result<(), TrialError> {
+        for prepared in variants {
+            self.ask_versions(prepared).await?;
+        }
+        Ok(())
     }
 
     pub(crate) fn new(context: TrialContext) -> Result<Self, TrialError> {

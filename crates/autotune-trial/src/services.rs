@@ -13,10 +13,11 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use autotune_model::{
-    Bytes, Confinement, CpuSet, LoadRecord, Service, ServiceName, ServiceRecord, ServiceUser,
+    Bytes, Confinement, CpuSet, LoadRecord, Peer, Service, ServiceName, ServiceRecord, ServiceUser,
     TrialSpec,
 };
 use autotune_process::{Ipc, Launch, ProcessError, RunAs, StopSignal, Supervised, clock};
@@ -36,6 +37,7 @@ use crate::workers::describe;
 #[cfg(feature = "rehearsal")]
 pub use rehearsal::{RehearsedReady, RehearsedService};
 
+pub(crate) use folder::close;
 use folder::{Roots, ServiceFolder};
 use ready::Asking;
 use usage::Look;
@@ -76,7 +78,7 @@ pub(crate) struct Ended {
 }
 
 /// A service whose setup is done and whose commands are known.
-struct Prepared<'a> {
+pub(crate) struct Prepared<'a> {
     service: &'a Service,
     part: Part,
     user: Option<RunAs>,
@@ -110,20 +112,31 @@ struct ServiceOrders {
 }
 
 impl Trials {
-    /// Builds what the services need, then starts one after the other.
-    pub(crate) async fn start_services(
-        &mut self,
+    /// Builds what the services need.
+    pub(crate) async fn prepare_services<'a>(
+        &self,
+        services: &'a [Service],
         on_event: &mut dyn FnMut(TrialEvent),
-    ) -> Result<(), TrialError> {
-        let services = self.context.services.clone();
+    ) -> Result<Vec<Prepared<'a>>, TrialError> {
         let mut prepared = Vec::new();
-        for service in &services {
+        for service in services {
             prepared.push(self.prepare_service(service, on_event).await?);
         }
+        Ok(prepared)
+    }
+
+    /// Starts one after the other. Those that were started run until
+    /// [`Services::end`], also where a later one fails.
+    pub(crate) async fn start_services(
+        &mut self,
+        prepared: Vec<Prepared<'_>>,
+        on_event: &mut dyn FnMut(TrialEvent),
+        stop: &AtomicBool,
+    ) -> Result<(), TrialError> {
         self.services.logs = logs::folder(&self.context.run_root);
         for one in prepared {
             let name = one.service.name.clone();
-            let (running, place) = self.start_service(one, on_event).await?;
+            let (running, place) = self.start_service(one, on_event, stop).await?;
             self.services.running.push(running);
             self.services.places.insert(name, place);
         }
@@ -189,6 +202,7 @@ impl Trials {
         &self,
         prepared: Prepared<'_>,
         on_event: &mut dyn FnMut(TrialEvent),
+        stop: &AtomicBool,
     ) -> Result<(Running, ServicePlace), TrialError> {
         let Prepared { service, user, .. } = &prepared;
         let name = service.name.clone();
@@ -203,10 +217,14 @@ impl Trials {
             cpus,
         } = self.service_orders(&prepared)?;
         let redactor = commands.start.redactor;
-        let fault = |what: String| TrialError::Service {
-            service: name.clone(),
-            what,
-            log: logs::tail(&logs::read_from(&folder.log(), 0, &redactor)),
+        let fault = |what: String| {
+            let log = logs::read_from(&folder.log(), 0, &redactor);
+            self.services.keep_log(&name, &log);
+            TrialError::Service {
+                service: name.clone(),
+                what,
+                log: logs::tail(&log),
+            }
         };
         let launched = tokio::time::Instant::now();
         let mut supervised = match Supervised::launch(&launch).await {
@@ -224,9 +242,13 @@ impl Trials {
             user: user.as_ref(),
             folder: &folder,
         };
-        self.until_ready(&asking, &mut supervised)
-            .await
-            .map_err(|why| why.into_error(fault))?;
+        let allowed = (&prepared.reach, stop);
+        if let Err(why) = self.until_ready(&asking, &mut supervised, allowed).await {
+            if let Err(error) = supervised.stop(prepared.stop, GRACE).await {
+                tracing::warn!(service = %name, %error, "a service cannot be ended");
+            }
+            return Err(why.into_error(&name, fault));
+        }
         let took = launched.elapsed();
         on_event(TrialEvent::ServiceReady {
             service: name.clone(),
@@ -237,6 +259,7 @@ impl Trials {
             address: place.address,
             user: user.as_ref().map(|user| user.name.clone()),
             cpus,
+            shares_server: self.context.placement.server_shares(service.cpus.as_ref()),
             ready: took,
         };
         let running = Running {
@@ -260,10 +283,15 @@ impl Trials {
         let of_user = of_user(prepared.user.as_ref());
         let rendering = self.service_rendering(prepared.service, &of_user);
         let commands = render_service(rendering, &place, &self.services.places());
-        let commands = commands.map_err(|source| TrialError::Render {
+        let mut commands = commands.map_err(|source| TrialError::Render {
             part: prepared.part.clone(),
             source,
         })?;
+        let all = [Some(&mut commands.start), commands.ready.as_mut()];
+        for command in all.into_iter().flatten() {
+            let secrets = self.context.secrets().chain(self.context.secrets_of_env());
+            command.redactor = command.redactor.with(secrets);
+        }
         let (set, cpus) = self.cpus_of(prepared.service);
         let launch = self.service_launch(prepared, (&commands.start, set), &folder);
         Ok(ServiceOrders {
@@ -365,25 +393,23 @@ impl Services {
         let log = running.map_or_else(String::new, |one| {
             logs::read_from(&one.folder.log(), 0, &one.redactor)
         });
-        if let Err(error) = logs::keep_of_service(&self.logs, &service, &log) {
-            tracing::warn!(%service, %error, "the log of a service cannot be kept");
-        }
+        self.keep_log(&service, &log);
         let what = match end {
             End::Exited(status) => format!("ended with {status} while it was needed"),
             End::Lost(why) => format!("was lost: {why}"),
-            End::Outside(peer) => {
-                return TrialError::OutsideConnection {
-                    part: Part::Service(service),
-                    address: peer.address,
-                    protocol: peer.protocol,
-                    process: describe(peer.pid),
-                };
-            }
+            End::Outside(peer) => return outside(service, peer),
         };
         TrialError::Service {
             service,
             what,
             log: logs::tail(&log),
+        }
+    }
+
+    /// Keeps the whole log of one that failed.
+    fn keep_log(&self, service: &ServiceName, log: &str) {
+        if let Err(error) = logs::keep_of_service(&self.logs, service, log) {
+            tracing::warn!(%service, %error, "the log of a service cannot be kept");
         }
     }
 
@@ -444,6 +470,23 @@ impl Drop for Services {
         while let Some(running) = self.running.pop() {
             drop(running);
         }
+    }
+}
+
+/// Whether one of them runs as another user than this program's. One who is not
+/// there is told of when it is described.
+pub(crate) fn has_other_user(services: &[Service]) -> bool {
+    let mut users = services.iter().map(user);
+    users.any(|user| matches!(user, Ok(Some(_))))
+}
+
+/// The error for a service that connects to where it may not.
+fn outside(service: ServiceName, peer: Peer) -> TrialError {
+    TrialError::OutsideConnection {
+        part: Part::Service(service),
+        address: peer.address,
+        protocol: peer.protocol,
+        process: describe(peer.pid),
     }
 }
 

@@ -2,6 +2,7 @@
 //! server and for a service.
 
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,8 +21,10 @@ use crate::prepare::{Question, Trials, end};
 const SETUP_LIMIT: Duration = Duration::from_secs(3600);
 pub(crate) const QUESTION_LIMIT: Duration = Duration::from_secs(30);
 const LOCK_PAUSE: Duration = Duration::from_millis(200);
-/// Written last: a folder without it is half built.
-const COMPLETE: &str = ".autotune-complete";
+/// Ends the name of a file beside the folder that is written last: without it the
+/// folder is half built. What lies in the folder is its user's, who could make a
+/// link of it.
+const COMPLETE: &str = "complete";
 
 /// What is built, and where.
 #[derive(Clone, Copy)]
@@ -97,7 +100,8 @@ impl Trials {
             on_event(TrialEvent::SetupAwaited { part: part.clone() });
         });
         let _lock: File = lock.await?;
-        if cache.join(COMPLETE).exists() {
+        let complete = cache.with_extension(COMPLETE);
+        if is_built(&cache, &complete) {
             if !building.steps.is_empty() {
                 on_event(TrialEvent::SetupReused {
                     part: part.clone(),
@@ -105,6 +109,12 @@ impl Trials {
                 });
             }
             return Ok(cache);
+        }
+        match fs::remove_file(&complete) {
+            // Somebody removed the folder, to have it built anew.
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(TrialError::file("remove", complete)(error)),
         }
         if cache.exists() {
             fs::remove_dir_all(&cache).map_err(TrialError::file("remove folder", &cache))?;
@@ -117,7 +127,6 @@ impl Trials {
             fs::set_permissions(&cache, closed).map_err(TrialError::file("close", &cache))?;
         }
         self.run_steps(building, (&cache, render), on_event).await?;
-        let complete = cache.join(COMPLETE);
         fs::write(&complete, "").map_err(TrialError::file("write", complete))?;
         Ok(cache)
     }
@@ -131,6 +140,7 @@ impl Trials {
         let part = building.part;
         let began = Instant::now();
         let log = cache.with_extension("log");
+        logs::make(&log, building.user)?;
         let steps = building.steps(cache, render)?;
         for command in &steps {
             let step = command.argv.join(" ");
@@ -190,6 +200,14 @@ impl Trials {
     }
 }
 
+/// Whether this folder was built to the end. Links are not followed.
+fn is_built(cache: &Path, complete: &Path) -> bool {
+    let is = |path: &Path, kind: fn(&fs::Metadata) -> bool| {
+        fs::symlink_metadata(path).is_ok_and(|found| kind(&found))
+    };
+    is(complete, fs::Metadata::is_file) && is(cache, fs::Metadata::is_dir)
+}
+
 /// Makes a file or folder that user's, where it is another one.
 pub(crate) fn give_to(user: Option<&RunAs>, path: &Path) -> Result<(), TrialError> {
     let Some(user) = user else {
@@ -222,6 +240,22 @@ async fn lock(path: &Path, mut on_wait: impl FnMut()) -> Result<File, TrialError
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_is_built_where_it_and_its_marker_are_really_there() {
+        let place = tempfile::tempdir().unwrap();
+        let (cache, other) = (place.path().join("key"), place.path().join("other"));
+        let complete = cache.with_extension(COMPLETE);
+        assert!(!complete.starts_with(&cache));
+        fs::create_dir(&cache).unwrap();
+        assert!(!is_built(&cache, &complete), "it is half built");
+        fs::write(&complete, "").unwrap();
+        assert!(is_built(&cache, &complete));
+        fs::rename(&cache, &other).unwrap();
+        assert!(!is_built(&cache, &complete), "it was removed");
+        std::os::unix::fs::symlink(&other, &cache).unwrap();
+        assert!(!is_built(&cache, &complete), "it leads elsewhere");
+    }
 
     #[tokio::test]
     async fn a_lock_is_waited_for() {

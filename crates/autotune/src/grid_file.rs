@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use autotune_grid::{GridFault, GridFile, HostRequest};
 use autotune_model::{
-    Configuration, CpuSet, DataTable, ErrorCode, HostLimits, Profile, ServiceUser, VariantName,
+    Configuration, CpuPlacement, CpuSet, DataTable, ErrorCode, HostLimits, Profile, Service,
+    ServiceUser, VariantName,
 };
 use autotune_process::RunAs;
 
@@ -149,23 +150,18 @@ fn missing_paths(file: &GridFile) -> Vec<GridFault> {
 fn service_faults(file: &GridFile) -> Vec<GridFault> {
     let mut faults = Vec::new();
     let allowed = placement::allowed().ok();
+    // What cannot be placed is a fault of its own.
+    let placement = placement::place(&file.host, &file.limits).ok();
+    let cpus = allowed.zip(placement);
     for (service, places) in file.services.iter().zip(&file.places.services) {
         let or_name = |place: &Option<Range<usize>>| place.clone().unwrap_or(places.name.clone());
         if !service.dir.is_dir() {
             faults.push(missing("dir", &service.dir, &or_name(&places.dir)));
         }
-        let mut wanted = service.cpus.iter().flat_map(CpuSet::as_slice);
-        if let Some(allowed) = &allowed
-            && let Some(cpu) = wanted.find(|cpu| !allowed.as_slice().contains(cpu))
-        {
-            faults.push(GridFault {
-                code: ErrorCode::GridValue,
-                span: or_name(&places.cpus),
-                message: format!("there is no CPU {cpu} for [service.{}]", service.name),
-                label: "not a CPU of this process".to_owned(),
-                hint: Some(format!("take CPUs out of {allowed}, or leave `cpus` out")),
-            });
-        }
+        let known = cpus.as_ref();
+        faults.extend(known.and_then(|(allowed, placement)| {
+            cpu_fault(service, (allowed, placement), or_name(&places.cpus))
+        }));
         let user = match &service.user {
             ServiceUser::Own => None,
             ServiceUser::WhenRoot(name) => nix::unistd::geteuid().is_root().then_some(name),
@@ -186,6 +182,43 @@ fn service_faults(file: &GridFile) -> Vec<GridFault> {
         }
     }
     faults
+}
+
+/// The fault of a service that asks for a CPU that is not there, or is the load
+/// generator's, also where that was decided unasked.
+fn cpu_fault(
+    service: &Service,
+    (allowed, placement): (&CpuSet, &CpuPlacement),
+    span: Range<usize>,
+) -> Option<GridFault> {
+    let name = &service.name;
+    let wanted = || service.cpus.iter().flat_map(CpuSet::as_slice);
+    let missing = wanted().find(|cpu| !allowed.as_slice().contains(cpu));
+    let generator = placement.generator.as_ref();
+    let generator = generator.map_or(&[][..], CpuSet::as_slice);
+    let taken = wanted().find(|cpu| generator.contains(cpu));
+    let (message, label, hint) = match (missing, taken) {
+        (Some(cpu), _) => (
+            format!("there is no CPU {cpu} for [service.{name}]"),
+            "not a CPU of this process",
+            format!("take CPUs out of {allowed}, or leave `cpus` out"),
+        ),
+        (None, Some(cpu)) => (
+            format!("CPU {cpu} of [service.{name}] is the load generator's"),
+            "the service would slow down what measures",
+            "name others, leave `cpus` out, or give the generator another one with \
+             `generator_cpus` of [host]"
+                .to_owned(),
+        ),
+        (None, None) => return None,
+    };
+    Some(GridFault {
+        code: ErrorCode::GridValue,
+        span,
+        message,
+        label: label.to_owned(),
+        hint: Some(hint),
+    })
 }
 
 /// Takes what endpoints and the login take from the environment. A fault for each
@@ -223,5 +256,41 @@ fn missing(key: &str, path: &Path, span: &Range<usize>) -> GridFault {
         message: format!("`{key}` names a folder that is not there"),
         label: format!("looked for {}", path.display()),
         hint: Some("paths are relative to the folder of the grid file".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_keeps_off_cpus_that_are_not_there_or_the_generators() {
+        let grid = |cpus: &str| {
+            format!(
+                "name = \"x\"\n[service.db]\nstart = \"serve {{{{ port }}}}\"\ncpus = {cpus}\n\
+                 [server.app]\nprofile = \"command\"\ncommand = \"serve {{{{ port }}}}\"\n\
+                 [[endpoint]]\npath = \"/\"\n[load.open]\nrate = 10\n\
+                 [objective]\nminimize = \"p95\"\n"
+            )
+        };
+        let four = CpuSet::new(0..4);
+        let check = |cpus: &str, expected: Option<&str>| {
+            let text = grid(cpus);
+            let grid = from_text(Path::new("/grid.toml"), &text, 1).unwrap();
+            let [service] = &grid.file.services[..] else {
+                panic!("one service");
+            };
+            // Unasked, with four CPUs the generator has the last one.
+            let placement = placement::decide(&grid.file.host, &four, None).unwrap();
+            let fault = cpu_fault(service, (&four, &placement), 3..7);
+            let told = fault.map(|fault| (fault.message, fault.span));
+            assert_eq!(told, expected.map(|text| (text.to_owned(), 3..7)), "{cpus}");
+        };
+        check("[0, 1]", None);
+        check(
+            "[2, 3]",
+            Some("CPU 3 of [service.db] is the load generator's"),
+        );
+        check("[3, 9]", Some("there is no CPU 9 for [service.db]"));
     }
 }

@@ -38,7 +38,8 @@ pub(crate) fn of_services(placement: &CpuPlacement) -> ServiceCpus {
 }
 
 fn left_to_services(placement: &CpuPlacement, allowed: &CpuSet, quota: Option<f64>) -> ServiceCpus {
-    let by_quota = quota.map_or(allowed.len(), |quota| (quota.floor() as usize).max(1));
+    // Of two and a half CPUs a service that uses two and a quarter has time left.
+    let by_quota = quota.map_or(allowed.len(), |quota| (quota.ceil() as usize).max(1));
     let set = placement.generator.as_ref().map(|generator| {
         let all = allowed.as_slice().iter().copied();
         CpuSet::new(all.filter(|cpu| !generator.as_slice().contains(cpu)))
@@ -234,7 +235,8 @@ mod tests {
         assert_eq!((free.set, free.most), (None, 4));
         let pinned = placement(Some(CpuSet::new([3])));
         let kept = left_to_services(&pinned, &four, Some(2.5));
-        assert_eq!((kept.set, kept.most), (Some(CpuSet::new([0, 1, 2])), 2));
+        assert_eq!((kept.set, kept.most), (Some(CpuSet::new([0, 1, 2])), 3));
+        assert_eq!(left_to_services(&pinned, &four, Some(1.0)).most, 1);
         let one = placement(Some(CpuSet::new([0])));
         assert_eq!(left_to_services(&one, &CpuSet::new([0]), None).set, None);
     }

@@ -47,11 +47,7 @@ impl RealWorld {
     ) -> Result<Self, TrialError> {
         let context = context(grid, (placement, confinement), run_root);
         let mut on_event = |event| show(&event);
-        // Setup steps take minutes; the one that runs is ended with the future.
-        let trials = tokio::select! {
-            prepared = Trials::prepare(context, &mut on_event) => prepared?,
-            () = stopped(&stop) => return Err(TrialError::Interrupted),
-        };
+        let trials = Trials::prepare(context, &mut on_event, &stop).await?;
         Ok(Self { trials, stop })
     }
 

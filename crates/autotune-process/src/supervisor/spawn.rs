@@ -7,6 +7,7 @@ use std::ffi::{CString, NulError};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -61,8 +62,10 @@ impl Prepared {
             path: path.to_owned(),
             errno: error.raw_os_error().unwrap_or(Errno::EINVAL as i32),
         };
+        // Programs print secrets, and the way here may be open to everybody.
         let log_file = OpenOptions::new()
             .append(true)
+            .mode(0o600)
             .create(true)
             .open(log)
             .map_err(|error| fault(LaunchStep::Log, log, &error))?;

@@ -1,14 +1,12 @@
 //! The sentences after the headline: what else a reader must know before acting
 //! on it.
 
-use autotune_analysis::{
-    ConfigAnalysis, Estimate, Exploratory, Feasibility, Reason, ServiceAnalysis, VerdictWord,
-};
+use autotune_analysis::{ConfigAnalysis, Estimate, Exploratory, Feasibility, Reason, VerdictWord};
 use autotune_model::{LoadShape, MemorySource};
 
 use crate::conditions::shared_cpus;
 use crate::format::{change, count, in_unit, list, memory, percent, span};
-use crate::sentences::{limit_sentence, unmeasured};
+use crate::sentences::{limit_sentence, services, unmeasured};
 use crate::study::{Ending, Study, Unit, Word, label};
 use crate::table::mebibytes_grown;
 
@@ -32,6 +30,7 @@ pub(super) fn notes(study: &Study<'_>) -> Vec<String> {
     notes.extend(disturbed(study));
     notes.extend(busy_machine(study));
     notes.extend(shared_cpus(study));
+    notes.extend(services::unseen(study));
     notes.extend(memory_source(study));
     notes
 }
@@ -59,11 +58,14 @@ fn next_step(study: &Study<'_>) -> Option<String> {
             ),
             None => format!("The same command goes on: {command}"),
         }),
+        (Word::Verdict(_), _) if study.waits_for().is_some() => {
+            let bound = study.waits_for();
+            bound.map(|bound| services::less_load(study, bound))
+        }
         (
             Word::Verdict(VerdictWord::Unresolved | VerdictWord::Infeasible),
             Ending::NothingMeasurable,
         ) => Some("The sweep ended early, as nothing could be measured.".to_owned()),
-        (Word::Verdict(_), _) if study.waits_for().is_some() => study.waits_for().map(less_load),
         (Word::Verdict(VerdictWord::Unresolved), _) if !unmeasured(study).is_empty() => {
             Some(unmeasured_step(study))
         }
@@ -78,16 +80,6 @@ fn next_step(study: &Study<'_>) -> Option<String> {
         }
         (Word::Verdict(_), _) => None,
     }
-}
-
-/// What there is to do where a service was the bottleneck. A larger budget is not.
-fn less_load(service: &ServiceAnalysis) -> String {
-    let name = &service.name;
-    format!(
-        "There is no ranking: what tells the settings apart is how they wait. Give `{name}` more \
-         CPUs (`cpus` of [service.{name}]) or let the app ask it less, or send less load, and begin \
-         anew with --fresh."
-    )
 }
 
 /// What there is to do of configurations of which nothing is known.

@@ -15,6 +15,7 @@ use super::*;
 use crate::testing::Fixture;
 
 mod limits;
+mod services;
 
 /// The first sentence of the study after a change.
 fn check(change: impl FnOnce(&mut Fixture), expected: &str) {
@@ -492,60 +493,4 @@ fn a_failing_baseline_is_a_finding() {
         },
         "Today's setting 3/1/sync/0/0 is ruled out: overloaded in 6 of 6 launches.",
     );
-}
-
-/// A study whose database used all that it may.
-fn bound(fixture: &mut Fixture) {
-    let name = autotune_model::ServiceName::new("db");
-    fixture.analysis.services = vec![autotune_analysis::ServiceAnalysis {
-        name: name.clone(),
-        cpus: 1,
-        trials: 24,
-        saturated: 23,
-        memory: Some(crate::testing::mebibytes(96.0)),
-        memory_range: None,
-        busy_share: Some(0.97),
-        busy_range: Some((0.88, 0.99)),
-    }];
-    let verdict = &mut fixture.analysis.verdict;
-    verdict.word = VerdictWord::Unresolved;
-    verdict.recommended = None;
-    verdict.tie_set.clear();
-    verdict.dependency_bound = Some(name);
-}
-
-#[test]
-fn a_service_that_all_wait_for_is_the_headline_and_what_to_do_follows() {
-    check(
-        bound,
-        "unresolved, service `db` was the bottleneck: every setting waits for it (it used 97 % of its \
-         1 CPU, and had no CPU time left in 23 of 24 trials), for a server on 1 CPU, open load of 90 \
-         requests/s, keep-alive connections.",
-    );
-    check_note(
-        bound,
-        "There is no ranking: what tells the settings apart is how they wait. Give `db` more CPUs \
-         (`cpus` of [service.db]) or let the app ask it less, or send less load, and begin anew with \
-         --fresh.",
-    );
-    check_silent(bound, "--budget");
-    let interrupted = |fixture: &mut Fixture| {
-        bound(fixture);
-        fixture.ending = Ending::Interrupted;
-    };
-    check_silent(interrupted, "bottleneck");
-    let mut fixture = Fixture::realistic();
-    bound(&mut fixture);
-    let json = crate::verdict_json(&fixture.study()).unwrap();
-    let verdict: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(verdict["dependency_bound"], "db");
-    assert_eq!(verdict["verdict"], "unresolved");
-    assert_eq!(verdict["recommended"], serde_json::Value::Null);
-    assert_eq!(verdict["services"][0]["saturated_trials"], 23);
-    for page in [
-        crate::report_md(&fixture.study()).unwrap(),
-        crate::report_html(&fixture.study()).unwrap(),
-    ] {
-        assert!(page.contains("Beside the server") && page.contains("23 of 24"));
-    }
 }

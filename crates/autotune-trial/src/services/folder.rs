@@ -13,11 +13,27 @@ use tempfile::TempDir;
 
 use crate::context::TrialContext;
 use crate::error::TrialError;
+use crate::logs;
 use crate::prepare::remove_leftovers;
 use crate::setup::give_to;
 
 /// Others may pass, and see nothing.
 const PASSAGE: u32 = 0o711;
+/// Others may not even pass.
+const CLOSED: u32 = 0o700;
+
+/// Closes the folder of all runs to others; where a service runs as one of them, he
+/// may pass. One that is somebody else's stays as it is.
+pub(crate) fn close(run_root: &Path, is_passed: bool) -> Result<(), TrialError> {
+    fs::create_dir_all(run_root).map_err(TrialError::file("make folder", run_root))?;
+    let found = fs::metadata(run_root).map_err(TrialError::file("look at", run_root))?;
+    if found.uid() != nix::unistd::geteuid().as_raw() {
+        return Ok(());
+    }
+    let mode = if is_passed { PASSAGE } else { CLOSED };
+    let closed = fs::Permissions::from_mode(mode);
+    fs::set_permissions(run_root, closed).map_err(TrialError::file("close", run_root))
+}
 
 /// Where a service's folders are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,22 +143,21 @@ pub(super) struct ServiceFolder {
 impl ServiceFolder {
     /// Makes it below `run_root`, for that user.
     pub(super) fn make(run_root: &Path, user: Option<&RunAs>) -> Result<Self, TrialError> {
+        let outer = if user.is_some() { PASSAGE } else { CLOSED };
         let root = tempfile::Builder::new()
             .prefix("service-")
-            .permissions(fs::Permissions::from_mode(PASSAGE))
+            .permissions(fs::Permissions::from_mode(outer))
             .tempdir_in(run_root)
             .map_err(TrialError::file("make a folder in", run_root))?;
         let folder = Self { root };
         let run = folder.run();
         DirBuilder::new()
-            .mode(0o700)
+            .mode(CLOSED)
             .create(&run)
             .map_err(TrialError::file("make folder", &run))?;
         give_to(user, &run)?;
-        // Programs that open /dev/stderr anew must be able to.
-        let log = folder.log();
-        fs::write(&log, "").map_err(TrialError::file("write", &log))?;
-        give_to(user, &log)?;
+        logs::make(&folder.log(), user)?;
+        logs::make(&folder.ready_log(), user)?;
         Ok(folder)
     }
 
@@ -206,11 +221,27 @@ mod tests {
     }
 
     #[test]
+    fn the_folder_of_all_runs_is_closed_unless_another_user_has_to_pass() {
+        let place = tempfile::tempdir().unwrap();
+        let run_root = place.path().join("results/night/run");
+        let mode = || fs::metadata(&run_root).unwrap().mode() & 0o777;
+        close(&run_root, false).unwrap();
+        assert_eq!(mode(), CLOSED);
+        close(&run_root, true).unwrap();
+        assert_eq!(mode(), PASSAGE);
+        close(&run_root, false).unwrap();
+        assert_eq!(mode(), CLOSED);
+    }
+
+    #[test]
     fn a_service_has_a_folder_of_its_own_with_its_log_beside_it() {
         let place = tempfile::tempdir().unwrap();
         let folder = ServiceFolder::make(place.path(), None).unwrap();
         let run = folder.run();
-        assert_eq!(fs::metadata(&run).unwrap().mode() & 0o777, 0o700);
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!(mode(&run), CLOSED);
+        assert_eq!([mode(&folder.log()), mode(&folder.ready_log())], [0o600; 2]);
+        assert_eq!(mode(run.parent().unwrap()), CLOSED);
         assert!(!folder.log().starts_with(&run) && folder.log().exists());
         drop(folder);
         assert!(!run.exists());

@@ -3,19 +3,23 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use autotune_model::text::Row;
-use autotune_model::{Endpoint, Filling, LoginSession, Service, ServiceReady};
+use autotune_model::{Endpoint, Filling, LoginSession, Peer, Service, ServiceName, ServiceReady};
 use autotune_process::{ExitStatus, ProcessError, ProcessEvent, RunAs, Supervised};
 use autotune_server::{Command, Question, Readiness};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::folder::ServiceFolder;
+use super::outside;
 use crate::error::TrialError;
 use crate::port::{is_listened_on, may_meet_itself};
 use crate::prepare::{Question as Tool, Trials, end};
+use crate::reach::Reach;
+use crate::session::stopped;
 use crate::verify::chain;
 
 /// How long a service may take until it can be used.
@@ -52,6 +56,8 @@ pub(super) enum NotReady {
     Exited(ExitStatus),
     /// It was asked in vain; what came last.
     Late(String),
+    /// It connects to where it may not.
+    Outside(Peer),
     /// It cannot be asked at all.
     Unaskable(String),
     /// A fault that is not its own.
@@ -59,7 +65,11 @@ pub(super) enum NotReady {
 }
 
 impl NotReady {
-    pub(super) fn into_error(self, fault: impl Fn(String) -> TrialError) -> TrialError {
+    pub(super) fn into_error(
+        self,
+        service: &ServiceName,
+        fault: impl Fn(String) -> TrialError,
+    ) -> TrialError {
         match self {
             Self::Exited(status) => fault(format!("ended with {status} before it was ready")),
             Self::Late(last) => fault(format!(
@@ -67,17 +77,19 @@ impl NotReady {
                 READY_LIMIT.as_secs()
             )),
             Self::Unaskable(why) => fault(format!("cannot be asked whether it is ready: {why}")),
+            Self::Outside(peer) => outside(service.clone(), peer),
             Self::Other(error) => error,
         }
     }
 }
 
 impl Trials {
-    /// Waits until the service can be used, or has ended.
+    /// Waits until the service can be used, has ended, or the user asks for an end.
     pub(super) async fn until_ready(
         &self,
         asking: &Asking<'_>,
         supervised: &mut Supervised,
+        (reach, stop): (&Reach, &AtomicBool),
     ) -> Result<(), NotReady> {
         let asked = self.ask_until_ready(asking, Instant::now() + READY_LIMIT);
         let mut asked = std::pin::pin!(asked);
@@ -85,11 +97,15 @@ impl Trials {
             tokio::select! {
                 biased;
                 event = supervised.next() => match event {
-                    // Where it connects is looked at from now on.
-                    Ok(ProcessEvent::Sampled { .. }) => {}
+                    Ok(ProcessEvent::Sampled { peers, .. }) => {
+                        if let Some(peer) = reach.first_outside(&peers).await {
+                            return Err(NotReady::Outside(peer.clone()));
+                        }
+                    }
                     Ok(ProcessEvent::Exited(status)) => return Err(NotReady::Exited(status)),
                     Err(error) => return Err(NotReady::Other(error.into())),
                 },
+                () = stopped(stop) => return Err(NotReady::Other(TrialError::Interrupted)),
                 ready = &mut asked => return ready,
             }
         }

@@ -22,15 +22,21 @@ pub(crate) struct Look {
 
 /// What it did between the first look and the last, and between two moments of the
 /// clock, from the end of the warm-up to the end of the load.
+///
+/// A look that was asked for comes before those that were told meanwhile, so they
+/// are put in order first.
 pub(crate) fn record(
     (name, cpus): (ServiceName, u32),
     looks: &[Look],
     (from_ns, to_ns): (u64, u64),
 ) -> ServiceRecord {
+    let mut looks: Vec<&Look> = looks.iter().collect();
+    looks.sort_by_key(|look| look.sample.at_ns);
     let samples: Vec<ServerSample> = looks.iter().map(|look| look.sample.clone()).collect();
     let memory_source = memory_source(&samples);
     let within = looks
         .iter()
+        .copied()
         .filter(|look| (from_ns..=to_ns).contains(&look.sample.at_ns));
     let within: Vec<&Look> = within.collect();
     let ends = looks.first().zip(looks.last());
@@ -160,6 +166,23 @@ mod tests {
         assert_eq!(window.wall, Duration::from_secs(2));
         assert_eq!(window.busiest, Duration::from_millis(200));
         assert_eq!(window.busiest_peak_pct, 10.0);
+    }
+
+    #[test]
+    fn looks_are_put_in_order_each_with_what_had_ended_by_then() {
+        let looks = [
+            look(0.0, &[0], 0),
+            look(3.0, &[300], 900),
+            look(1.0, &[100], 200),
+            look(2.0, &[200], 500),
+        ];
+        let mut ordered = looks.clone();
+        ordered.sort_by_key(|look| look.sample.at_ns);
+        let window = (0.5, 3.0);
+        assert_eq!(made(&looks, window), made(&ordered, window));
+        assert_eq!(made(&looks, window).cpu, Some(Duration::from_millis(1200)));
+        let within = made(&looks, window).window.expect("three looks");
+        assert_eq!(within.cpu, Duration::from_millis(900));
     }
 
     #[test]

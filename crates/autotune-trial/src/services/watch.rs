@@ -168,6 +168,8 @@ impl Keeper {
                 drop(done.send(Looked));
             }
             Request::BeginLoad(done) => {
+                // What was told before is none of the load's.
+                self.hear_what_is_there().await;
                 self.looks = Some(Vec::new());
                 self.look().await;
                 drop(done.send(Looked));
@@ -190,6 +192,10 @@ impl Keeper {
             Err(error) => self.tell(End::Lost(error.to_string())),
         }
         // What came with the sample: its end, for one.
+        self.hear_what_is_there().await;
+    }
+
+    async fn hear_what_is_there(&mut self) {
         while self.told.borrow().is_none() {
             match timeout(Duration::ZERO, self.supervised.next()).await {
                 Ok(event) => self.hear(event).await,

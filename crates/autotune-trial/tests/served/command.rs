@@ -108,7 +108,7 @@ pub(crate) async fn setup_runs_once_by_content_and_failures_show_what_was_printe
     ];
     let failed = |place: &Place| {
         let context = place.context();
-        async move { Trials::prepare(context, &mut |_| ()).await }
+        async move { Trials::prepare(context, &mut |_| (), &no_stop()).await }
     };
     for _ in 0..2 {
         let error = failed(&place).await.expect_err("a step fails");

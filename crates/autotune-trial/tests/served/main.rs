@@ -8,6 +8,7 @@ mod command;
 mod gunicorn;
 mod hooks;
 mod limits;
+mod services;
 mod support;
 
 use std::process::ExitCode;
@@ -50,6 +51,9 @@ fn main() -> ExitCode {
         trial!(limits::a_server_that_leaks_is_out_of_memory),
         trial!(limits::a_server_that_is_killed_otherwise_died),
         trial!(limits::a_server_that_does_not_fit_is_said_to_by_the_check),
+        trial!(services::one_that_never_rests_is_recorded_as_busy),
+        trial!(services::those_that_run_are_ended_when_a_later_one_fails_and_its_log_is_kept),
+        trial!(services::a_stop_while_one_is_started_ends_those_that_run),
     ]);
     let of_gunicorn = [
         trial!(gunicorn::a_trial_is_measured_and_leaves_nothing),

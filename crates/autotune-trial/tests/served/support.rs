@@ -99,7 +99,8 @@ impl Place {
     }
 
     pub(crate) async fn prepare(&self, events: &mut Vec<TrialEvent>) -> Trials {
-        let prepared = Trials::prepare(self.context(), &mut |event| events.push(event)).await;
+        let on_event = &mut |event| events.push(event);
+        let prepared = Trials::prepare(self.context(), on_event, &no_stop()).await;
         prepared.expect("prepares")
     }
 
@@ -202,7 +203,7 @@ pub(crate) fn no_stop() -> Arc<AtomicBool> {
 /// `CI=true` they must.
 pub(crate) async fn fetch_gunicorn() -> bool {
     let place = Place::new(&["/hello"]);
-    match Trials::prepare(place.context(), &mut |_| ()).await {
+    match Trials::prepare(place.context(), &mut |_| (), &no_stop()).await {
         Ok(_) => true,
         Err(error) if std::env::var("CI").as_deref() != Ok("true") => {
             println!("skipped: the tests of gunicorn, which could not be fetched: {error}");

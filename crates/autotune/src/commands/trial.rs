@@ -8,7 +8,7 @@ use autotune_model::{
     TrialSpec, whole_seconds,
 };
 use autotune_report::{connections_in_words, load_in_words};
-use autotune_sweep::RunTrial;
+use autotune_sweep::{Fault, RunTrial};
 use autotune_trial::TrialError;
 
 use crate::awake::Awake;
@@ -19,7 +19,7 @@ use crate::grid_file::{self, Grid};
 use crate::progress::short;
 use crate::terminal::{put, say};
 use crate::world::{self, RealWorld};
-use crate::{confine, host, placement, signals, study};
+use crate::{confine, ending, host, placement, signals, study};
 
 /// How long a load is of which nobody says it.
 const DEFAULT_SECONDS: u64 = 20;
@@ -50,6 +50,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let grid = grid_file::load(&args.grid)?;
     let placement = placement::place(&grid.file.host, &grid.file.limits)?;
     let configuration = configuration(&grid, &args.configuration)?;
+    let (length, warm_up) = times(&grid.file.load, args.seconds)?;
     let stop = signals::listen()?;
     let _lock = host::lock()?;
     let awake = Awake::hold(grid.file.host.keep_awake);
@@ -64,9 +65,8 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let mut world = match RealWorld::prepare(&grid, (&placement, &confinement), root, stop).await {
         Ok(world) => world,
         Err(TrialError::Interrupted) => return Ok(Exit::Interrupted),
-        Err(error) => return Err(world::failed(world::fault(&error))),
+        Err(error) => return Err(failed(world::fault(&error), &grid)),
     };
-    let (length, warm_up) = times(&grid.file.load, args.seconds)?;
     let spec = TrialSpec {
         key: TrialKey {
             stage: Stage::Measure,
@@ -82,8 +82,8 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     };
     let record = world.run(&spec).await;
     let ended = world.end().await;
-    let record = record.map_err(world::failed)?;
-    ended.map_err(|error| world::failed(world::fault(&error)))?;
+    let record = record.map_err(|fault| failed(fault, &grid))?;
+    ended.map_err(|error| failed(world::fault(&error), &grid))?;
     put(&text(&grid, &record)).map_err(|error| {
         Failure::stopped(
             autotune_model::ErrorCode::Internal,
@@ -97,6 +97,11 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         Outcome::Invalid { .. } | Outcome::Aborted { .. } => Exit::Stopped,
         _ => Exit::Infeasible,
     })
+}
+
+/// What is printed of a fault.
+fn failed(fault: Fault, grid: &Grid) -> Failure {
+    world::failed(ending::without_secrets(fault, grid))
 }
 
 /// How long the load is, and the part of it that does not count.
@@ -153,7 +158,7 @@ fn service(record: &ServiceRecord) -> String {
         format!(", {:.0} % of its CPUs ({})", share * 100.0, record.cpus)
     });
     let bound = match autotune_analysis::is_saturated(record) {
-        true => "; it was the bottleneck",
+        true => "; it had no CPU time left",
         false => "",
     };
     format!(

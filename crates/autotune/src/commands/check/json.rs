@@ -119,6 +119,7 @@ struct ServiceRecord<'a> {
     address: String,
     ready_s: f64,
     cpus: u32,
+    shares_server_cpus: bool,
     user: Option<&'a str>,
 }
 
@@ -345,6 +346,7 @@ fn service(up: &ServiceUp) -> ServiceRecord<'_> {
         address: up.address.to_string(),
         ready_s: up.ready.as_secs_f64(),
         cpus: up.cpus,
+        shares_server_cpus: up.shares_server,
         user: up.user.as_deref(),
     }
 }

@@ -152,10 +152,22 @@ fn services(checked: &Checked<'_>) -> Option<String> {
         ]
     });
     let titles = ["service", "address", "ready after ", "CPUs ", "user"];
-    Some(format!(
+    let mut text = format!(
         "services, which run as long as the sweep does\n\n{}",
         table(&titles, rows.collect())
-    ))
+    );
+    let shared = verified.services.iter().filter(|one| one.shares_server);
+    for service in shared {
+        let name = &service.name;
+        push(
+            &mut text,
+            &format!(
+                "  {name} may run on the server's CPUs: that the server waits for it may go unseen, \
+                 unless `cpus` of [service.{name}] and `server_cpus` of [host] have none in common"
+            ),
+        );
+    }
+    Some(text)
 }
 
 fn size(size: Bytes) -> String {

@@ -48,6 +48,7 @@ pub(crate) fn present(
         objective: &view.grid.file.objective,
         variants: &view.grid.variants,
         endpoints: &view.grid.file.endpoints,
+        services: &view.grid.file.services,
         load: &view.grid.file.load,
         connections: view.grid.file.connections,
         placement: &view.meta.placement,
