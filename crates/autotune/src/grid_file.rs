@@ -268,8 +268,8 @@ mod tests {
         let grid = |cpus: &str| {
             format!(
                 "name = \"x\"\n[service.db]\nstart = \"serve {{{{ port }}}}\"\ncpus = {cpus}\n\
-                 [server.app]\nprofile = \"command\"\ncommand = \"serve {{{{ port }}}}\"\n\
-                 [[endpoint]]\npath = \"/\"\n[load.open]\nrate = 10\n\
+                 [server.app]\nprofile = \"command\"\ncommand = \"serve {{{{ port }}}} {{{{ n }}}}\"\n\
+                 [grid]\nn = 1\n[[endpoint]]\nname = \"home\"\npath = \"/\"\n[load.open]\nrate = 10\n\
                  [objective]\nminimize = \"p95\"\n"
             )
         };

@@ -404,8 +404,15 @@ fn of_load(
     let Rehearsed { sent, record } = autotune_load::rehearse(plan, SERVICE_NS, answer);
     let mut wire = String::new();
     for one in sent.iter().take(REQUESTS) {
-        let (at_us, connection) = (one.at_ns / 1000, one.connection);
-        writeln!(wire, "{at_us} us, connection {connection}: {}", one.text).unwrap();
+        let (at_ms, connection) = (one.at_ns / 1_000_000, one.connection);
+        // Apart, so that a time never looks like a port, whose digits are taken out.
+        let rest_us = one.at_ns / 1000 % 1000;
+        let text = &one.text;
+        writeln!(
+            wire,
+            "{at_ms} ms {rest_us} us, connection {connection}: {text}"
+        )
+        .unwrap();
     }
     let (mut loaded, mut checked) = (String::new(), String::new());
     for (endpoint, load) in grid.file.endpoints.iter().zip(&record.endpoints) {
