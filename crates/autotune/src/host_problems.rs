@@ -360,4 +360,4 @@ fn limits(confinement: &Confinement) -> Option<Problem> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
