@@ -104,6 +104,23 @@ fn wrong_arguments_are_refused() {
 }
 
 #[test]
+fn a_sweep_whose_budget_holds_no_block_of_its_steps_is_refused() {
+    let place = place();
+    let text = grid(&place, "40s", "[2, 300]", "");
+    let steps = "steps = [{ rate = 20, for = \"1m\" }]";
+    place.write("grid.toml", &text.replacen("rate = 20", steps, 1));
+    for words in [
+        &["sweep", "grid.toml"][..],
+        &["sweep", "grid.toml", "--budget", "5m"],
+        &["sweep", "grid.toml", "--fresh"],
+    ] {
+        let done = assert_refused(&place, words);
+        done.assert_says("not one block fits into a budget of");
+        done.assert_says("hint: a budget of ");
+    }
+}
+
+#[test]
 fn a_failed_setup_step_stops_the_sweep_and_leaves_its_files() {
     let place = place();
     let text = grid(&place, "40s", "[2]", "");

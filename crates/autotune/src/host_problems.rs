@@ -361,4 +361,4 @@ fn limits(confinement: &Confinement) -> Option<Problem> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

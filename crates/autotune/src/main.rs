@@ -9,6 +9,7 @@ mod commands;
 mod confine;
 mod data_file;
 mod ending;
+mod enough;
 #[cfg(test)]
 mod examples;
 mod exit;

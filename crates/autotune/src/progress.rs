@@ -185,8 +185,9 @@ fn decided(kind: &DecisionKind, history: &History) {
                 block + 1
             ));
         }
+        // Perhaps nothing is, or all that could be launched was.
         DecisionKind::Compared { .. } => {
-            say("the comparison is over; what is recommended is launched under the surge");
+            say("the comparison is over; what would be recommended must carry the surge first");
         }
         DecisionKind::Stopped { .. } | DecisionKind::Resumed => {}
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use autotune_model::{ErrorCode, Levels, LoadShape, Rate, Step};
+use autotune_model::{ErrorCode, Levels, LoadShape, Rate, Step, whole_seconds};
 
 use super::{CLOSED_STEP_KEYS, OPEN_STEP_KEYS, some_time, time};
 use crate::fault::{Checked, Faults, GridFault};
@@ -10,6 +10,10 @@ use crate::tree::{Keys, Node, Table, all};
 
 const RATE: &str = "requests per second, over all endpoints: rate = 100";
 const USERS: &str = "in total: users = 50";
+
+/// Every step of an open load is judged on its own, by one number a second: fewer
+/// do not tell a backlog from chance.
+const JUDGED: Duration = Duration::from_secs(5);
 
 /// How long the load takes to reach its level.
 pub(super) fn ramp(table: &Table<'_>, faults: &mut Faults) -> Checked<Duration> {
@@ -51,6 +55,18 @@ pub(super) fn check_steps(
         let fault = place.fault(message, "too short");
         let hint = "the ramp and a tenth of the first step, at least a second, do not count: give \
                     longer steps";
+        return Err(faults.add(fault.hint(hint)));
+    }
+    if matches!(shape, LoadShape::Open(_))
+        && shortest.is_some_and(|one| one < whole_seconds(shape.ramp()) + JUDGED)
+    {
+        let message = format!(
+            "a step has less than {} s at its rate, too few to tell whether it was kept up with",
+            JUDGED.as_secs()
+        );
+        let fault = place.fault(message, "too short a step");
+        let hint = "whether a backlog grows by more than chance shows within 5 s or more after the \
+                    ramp: give longer steps, for = \"10s\", or a shorter ramp";
         return Err(faults.add(fault.hint(hint)));
     }
     Ok(())
@@ -163,7 +179,7 @@ fn each<L>(
         let level = level(&table, faults);
         let length = table
             .require("for", "how long this step is: for = \"3m\"", faults)
-            .and_then(|node| whole_seconds(&node, faults));
+            .and_then(|node| step_length(&node, faults));
         Ok(Step {
             level: level?,
             length: length?,
@@ -173,7 +189,7 @@ fn each<L>(
 }
 
 /// What is kept of a load is kept by the second.
-fn whole_seconds(node: &Node<'_>, faults: &mut Faults) -> Checked<Duration> {
+fn step_length(node: &Node<'_>, faults: &mut Faults) -> Checked<Duration> {
     let length = time(node, faults)?;
     if length.is_zero() || length.subsec_nanos() > 0 {
         let message = "`for` is a time in whole seconds, at least one";

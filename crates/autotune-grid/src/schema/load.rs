@@ -59,7 +59,9 @@ fn limits() -> Value {
             "reconnect_every" => (
                 json!({ "type": "integer", "minimum": 1, "maximum": load::MOST_ANSWERS }),
                 "The client closes a connection after so many answers, as nginx does with \
-                 keepalive_requests.",
+                 keepalive_requests. What the next connection takes is in the percentiles of an \
+                 open load and of users with a pace, `every`; with `think` a latency begins when \
+                 the request is written.",
             ),
             "idle" => (
                 duration(),
@@ -146,7 +148,8 @@ fn closed_key(key: &str) -> Option<Value> {
             duration(),
             "Over how long the users come in, evenly, and with `steps` over how long those of each \
              step come or leave. The first time belongs to the warm-up, which does not count; \
-             trials without steps are longer by it.",
+             trials without steps are longer by it. Where a pause or a pace is longer, they come \
+             in over that, since those who come at once would ask in bursts ever after.",
         ),
         "steps" => (
             steps(&load::CLOSED_STEP_KEYS, "users"),
@@ -201,6 +204,11 @@ fn step(keys: &Keys<'_>, level: &str) -> Value {
         let (shape, words) = match key {
             "rate" => (rate(), "Requests a second over all endpoints."),
             "users" => (users(), "How many, in total."),
+            "for" if level == "rate" => (
+                duration(),
+                "How long, in whole seconds, the change to it included; at least 5 s more than \
+                 the ramp, so that a backlog can be told from chance.",
+            ),
             "for" => (
                 duration(),
                 "How long, in whole seconds, the change to it included.",

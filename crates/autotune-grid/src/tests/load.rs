@@ -95,6 +95,12 @@ fn steps_stand_in_place_of_one_level_and_take_a_ramp() {
     assert_eq!(file.load, expected);
     let file = loaded("[load.closed]\nusers = 1\nramp = \"1m\"");
     assert_eq!(file.load.ramp(), seconds(60));
+    // The shortest there are.
+    let file = loaded(
+        "[load.open]\nramp = \"500ms\"\nsteps = [{ rate = 5, for = \"6s\" }, { rate = 7, for = \
+         \"6s\" }]",
+    );
+    assert_eq!(file.load.fixed_length(), Some(seconds(12)));
 }
 
 #[test]

@@ -71,6 +71,7 @@ fn what_is_wrong_by_shape_is_refused() {
         "is a time in whole seconds",
         "`to` is not longer",
         "nothing is left of",
+        "a step has less than",
         "no endpoint is called",
         // Which server a grid is for, and what can be written in its labels.
         "`server` cannot be",

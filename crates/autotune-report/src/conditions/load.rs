@@ -68,9 +68,10 @@ fn arriving(who: &Arriving) -> (String, bool) {
         Arrivals::Constant => " at even intervals",
     };
     let (levels, steps) = levels(&who.rate, |rate| rate.get());
+    let noun = if levels == "1" { "request" } else { "requests" };
     let steps_words = in_steps(steps);
     (
-        format!("{levels} requests/s{steps_words}{spread}"),
+        format!("{levels} {noun}/s{steps_words}{spread}"),
         steps.is_some(),
     )
 }
@@ -190,7 +191,7 @@ mod tests {
                 groups: vec![group(&["a", "b"], 30.0), group(&["c"], 1.0)],
                 ramp: Duration::ZERO,
             }),
-            "open load of 30 requests/s at even intervals for a and b; 1 requests/s at even \
+            "open load of 30 requests/s at even intervals for a and b; 1 request/s at even \
              intervals for c",
         );
         let users = |count, pause, loops| {

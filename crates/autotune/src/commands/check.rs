@@ -10,17 +10,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use autotune_analysis::compare::FIRST_LOOK;
 use autotune_analysis::requests_to_show;
-use autotune_model::{Configuration, Confinement, CpuPlacement, ErrorCode, History, Seed, Share};
-use autotune_search::{Known, Outlook, Procedure};
+use autotune_model::{Configuration, Confinement, CpuPlacement, ErrorCode, History, Share};
+use autotune_search::{Known, Outlook};
 use autotune_sweep::Fault;
 use autotune_trial::{TrialError, Verified, connections_wanted};
 
 use crate::awake::Awake;
 use crate::budget::{Budget, BudgetArgs};
-use crate::commands::sweep::{end_strays, plan, to_check};
+use crate::commands::sweep::{end_strays, to_check};
 use crate::ending;
+use crate::enough::{Enough, enough, outlook};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::grid_file::{self, Grid};
@@ -172,10 +172,14 @@ async fn launch_in(
 
 fn judged(state: &HostState, grid: &Grid, (placement, confinement): On<'_>) -> Vec<Problem> {
     let all = grid.configurations();
+    // A trial under the surge opens more of them.
+    let load = &grid.file.load;
+    let surge = grid.file.objective.surge;
+    let most = surge.map_or_else(|| load.clone(), |surge| load.surged(surge));
     let connections = all.iter().filter_map(|configuration| {
         let mut variants = grid.variants.iter();
         let (_, profile) = variants.find(|(name, _)| name == configuration.variant())?;
-        Some(connections_wanted(&grid.file.load, profile, configuration))
+        Some(connections_wanted(&most, profile, configuration))
     });
     let wanted = Wanted {
         placement,
@@ -193,51 +197,6 @@ fn show(checked: &Checked<'_>, json: bool) -> Result<(), Failure> {
     put(&text).map_err(|error| {
         Failure::stopped(ErrorCode::Internal, "stdout cannot be written").because(error)
     })
-}
-
-/// Budgets that would do where this one has room for no block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Enough {
-    /// Something is compared.
-    one_block: Duration,
-    /// So many blocks that the verdict is a confirmed one.
-    confirmed: Duration,
-}
-
-fn outlook(grid: &Grid, budget: Duration, known: Known) -> Outlook {
-    let seed = Seed::new(study::DEFAULT_SEED);
-    Procedure::exhaustive(plan(grid, budget, seed)).outlook(known)
-}
-
-/// `None` where a block fits.
-fn enough(grid: &Grid, budget: Duration, known: Known) -> Option<Enough> {
-    let now = outlook(grid, budget, known);
-    if now.blocks > 0 {
-        return None;
-    }
-    let of = |blocks: u32| {
-        // Trials of the comparison are as short as can be here, while those of the
-        // pre-flight get longer with the budget, up to their limit.
-        let others = now.block * blocks + now.surge;
-        let mut least = now.preflight + others;
-        loop {
-            let next = outlook(grid, least, known).preflight + others;
-            if next <= least {
-                break in_minutes(least);
-            }
-            // A second more than that, so that it ends soon.
-            least = next + Duration::from_secs(1);
-        }
-    };
-    Some(Enough {
-        one_block: of(1),
-        confirmed: of(FIRST_LOOK),
-    })
-}
-
-/// Whole minutes that are enough.
-fn in_minutes(time: Duration) -> Duration {
-    Duration::from_secs((time.as_secs() / 60 + 1) * 60)
 }
 
 /// What it takes to show that the limit on errors holds.
@@ -395,15 +354,17 @@ rate = 20
     }
 
     #[test]
-    fn the_budgets_that_are_named_are_enough() {
-        let grid = grid();
-        let known = Known { overhead: None };
-        let named = enough(&grid, Duration::from_secs(10), known).expect("no block fits");
-        assert!(outlook(&grid, named.one_block, known).blocks >= 1);
-        assert!(outlook(&grid, named.confirmed, known).blocks >= FIRST_LOOK);
-        assert_eq!(enough(&grid, named.one_block, known), None);
-        // And hardly more than that.
-        let less = named.confirmed - Duration::from_secs(90);
-        assert!(outlook(&grid, less, known).blocks < FIRST_LOOK, "{named:?}");
+    fn a_surge_needs_more_connections_than_the_machine_may_open() {
+        let placement = placement();
+        let machine = HostState {
+            files: 2_000,
+            ..crate::host_problems::tests::quiet()
+        };
+        let told = |load: &str| {
+            let grid = loaded(load);
+            judged(&machine, &grid, (&placement, &NO_LIMITS)).len()
+        };
+        let usual = told("[load.open]\nrate = 300\n");
+        assert_eq!(told("[load.open]\nrate = 300\nsurge = 3\n"), usual + 1);
     }
 }

@@ -19,6 +19,7 @@ use crate::budget::BudgetArgs;
 use crate::commands::sweep::request::Request;
 use crate::commands::sweep::view::{View, present};
 use crate::ending;
+use crate::enough::check_room;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::grid_file::Grid;
@@ -58,6 +59,11 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let request = request::read(args)?;
+    // Before an older study is put aside, too. One that is there may be finished.
+    let database = study::folder(&request.results, &request.grid).join(study::DATABASE);
+    if request.fresh || !database.exists() {
+        check_room(&request.grid, request.budget(Duration::ZERO)?)?;
+    }
     let awake = Awake::hold(request.grid.file.host.keep_awake);
     // Before a study is opened: --fresh would rename the folder of a sweep that
     // is at work in it.

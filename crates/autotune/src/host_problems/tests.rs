@@ -15,7 +15,7 @@ static NO_LIMITS: Confinement = Confinement {
 };
 
 /// A machine without any problem.
-fn quiet() -> HostState {
+pub(crate) fn quiet() -> HostState {
     HostState {
         cpus: (0..8).collect(),
         quota: None,

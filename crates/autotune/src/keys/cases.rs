@@ -302,7 +302,7 @@ const OPEN_STEPS: &str = loaded!(
 [load.open]
 arrivals = "constant"
 ramp = "500ms"
-steps = [{ rate = 10, for = "2s" }, { rate = 20, for = "3s" }]
+steps = [{ rate = 4, for = "7s" }, { rate = 20, for = "6s" }]
 "#
 );
 
@@ -315,7 +315,7 @@ arrivals = "constant"
 
 [[load.open.group]]
 endpoints = ["two"]
-steps = [{ rate = 5, for = "2s" }, { rate = 15, for = "3s" }]
+steps = [{ rate = 2, for = "6s" }, { rate = 15, for = "6s" }]
 "#
 );
 
@@ -535,12 +535,12 @@ pub(super) const CASES: &[Case] = &[
     case("load.connections.idle", CONNECTIONS, ("300ms", "50ms"), &[WIRE]),
     case("load.connections.reconnect_every", CONNECTIONS, ("reconnect_every = 3", "reconnect_every = 2"), &[WIRE]),
     case("load.open.ramp", OPEN_STEPS, ("500ms", "1s"), &[WIRE, TIME]),
-    case("load.open.steps.for", OPEN_STEPS, (r#""2s""#, r#""1s""#), &[WIRE, TIME]),
+    case("load.open.steps.for", OPEN_STEPS, (r#""7s""#, r#""6s""#), &[WIRE, TIME]),
     case("load.open.steps.rate", OPEN_STEPS, ("rate = 20", "rate = 30"), &[WIRE]),
     case("load.open.group.arrivals", OPEN_GROUPS, ("constant", "poisson"), &[WIRE]),
     case("load.open.group.endpoints", OPEN_GROUPS, ("[\"one\"]\nrate = 10\narrivals = \"constant\"\n\n[[load.open.group]]\nendpoints = [\"two\"]", "[\"two\"]\nrate = 10\narrivals = \"constant\"\n\n[[load.open.group]]\nendpoints = [\"one\"]"), &[WIRE]),
     case("load.open.group.rate", OPEN_GROUPS, ("rate = 10", "rate = 12"), &[WIRE]),
-    case("load.open.group.steps.for", OPEN_GROUPS, (r#""2s""#, r#""1s""#), &[WIRE]),
+    case("load.open.group.steps.for", OPEN_GROUPS, (r#"{ rate = 2, for = "6s""#, r#"{ rate = 2, for = "5s""#), &[WIRE]),
     case("load.open.group.steps.rate", OPEN_GROUPS, ("rate = 15", "rate = 25"), &[WIRE]),
     case("load.closed.every", PACE, ("200ms", "250ms"), &[WIRE]),
     case("load.closed.think.from", UNIFORM, ("100ms", "150ms"), &[WIRE]),

@@ -70,7 +70,7 @@ pub(super) const VERDICT: &str = "the verdict";
 pub(super) const AWAKE: &str = "the idle states";
 
 /// How long the load is that is looked at.
-const LENGTH: Duration = Duration::from_secs(3);
+const LENGTH: Duration = Duration::from_secs(8);
 /// So many of its requests.
 const REQUESTS: usize = 80;
 /// What an answer takes, in nanoseconds.
