@@ -42,27 +42,27 @@ def keep(text):
 
 @app.get("/api/1")
 def api_1():
-    digest = compute(60)
-    wait(250)
-    return {"digest": digest + compute(30), "kept": keep(digest)}
+    digest = compute(20)
+    wait(80)
+    return {"digest": digest + compute(10), "kept": keep(digest)}
 
 
 @app.get("/api/2")
 def api_2():
-    digest = compute(110)
-    wait(500)
-    return {"digest": digest + compute(40), "kept": keep(digest)}
+    digest = compute(36)
+    wait(165)
+    return {"digest": digest + compute(14), "kept": keep(digest)}
 
 
 @app.get("/api/3")
 def api_3():
-    digest = compute(50)
-    wait(150)
-    return {"digest": digest + compute(20), "kept": keep(digest)}
+    digest = compute(17)
+    wait(50)
+    return {"digest": digest + compute(7), "kept": keep(digest)}
 
 
 @app.get("/api/4")
 def api_4():
-    digest = compute(70)
-    wait(350)
-    return {"digest": digest + compute(30), "kept": keep(digest)}
+    digest = compute(23)
+    wait(115)
+    return {"digest": digest + compute(10), "kept": keep(digest)}

@@ -9,12 +9,24 @@ use super::*;
 
 /// One for all of them.
 const FACTOR: u32 = 10;
-/// Keys whose values are times of the load, wherever they stand.
-const TIMES: [&str; 6] = ["think", "every", "for", "ramp", "at_most", "idle"];
+/// Keys whose values are times of the load, or what gunicorn counts in seconds
+/// against them, wherever they stand.
+const TIMES: [&str; 7] = [
+    "think",
+    "every",
+    "for",
+    "ramp",
+    "at_most",
+    "idle",
+    "keepalive",
+];
 /// How much the app divides its own times by.
 const SHORTEN: &str = "SHORTEN";
 
 fn duration(value: &Value) -> Option<Duration> {
+    if let Some(seconds) = value.as_integer() {
+        return u64::try_from(seconds).ok().map(Duration::from_secs);
+    }
     let text = value.as_str()?;
     let time: jiff::SignedDuration = text.parse().ok()?;
     Duration::try_from(time).ok()
@@ -91,6 +103,8 @@ fn a_pair_that_drifts_apart_is_seen() {
     check("a.think = \"10s\"", "a.think = \"2s\"", 1);
     check("a = [{ for = \"3m\" }]", "a = [{ for = \"18s\" }]", 0);
     check("a = [{ for = \"3m\" }]", "a = [{ for = \"3m\" }]", 1);
+    check("keepalive = 20", "keepalive = 2", 0);
+    check("keepalive = [20, 5]", "keepalive = [2, 5]", 1);
     check("users = 130", "users = 13", 1);
     check("users = 130", "", 1);
     check("env.SHORTEN = \"1\"", "env.SHORTEN = \"5\"", 1);
