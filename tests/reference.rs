@@ -1,6 +1,7 @@
 //! `docs/grid-file.md`: every key of the grid file, written from the schema, so
 //! that it cannot say anything else than the reader does. Renewed as the help is.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -8,123 +9,7 @@ use serde_json::Value;
 
 use crate::place::{Place, read};
 
-const INTRO: &str = "\
-# The grid file
-
-A grid file is TOML. It says which server with which app, which settings to try, under which load,
-and what is wanted. Start from a copy of `grids/quickstart.toml`, or of the example for your server
-(grids/README.md); the least that it needs stands in the README. Unknown keys are refused, with their place and the likely spelling. Paths are relative
-to the grid file. Times are texts such as `\"500ms\"`, `\"10s\"`, `\"1h 30m\"`, shares are texts such as
-`\"5%\"`. Holes, `{{ … }}`, are filled at launch: `{{ cache }}` is a folder that is kept between
-sweeps, `{{ run }}` a fresh one for each trial, `{{ port }}` and `{{ host }}` where the server is to
-listen, `{{ cores }}` how many CPUs it gets, `{{ service.NAME.port }}`, `.host` and `.run` where a service
-is. Requests have holes of their own, see [login] and
-[data.NAME].
-
-What stands here was written from the schema (`autotune schema`).
-";
-
-const LOGIN: &str = "\
-How somebody logs in, before the load of every trial and after the server is ready; the time counts
-as the trial's and not as the load's. All sessions log in before the endpoints are asked in the check
-before all trials, too, and a step that is not answered as expected stops everything there.
-
-Cookies that steps set are sent with later steps and with every request of the session; one with
-`Max-Age=0` or an `Expires` in the past is removed. `Path` and `Domain` mean nothing, since all goes to
-one app on one host, nor does `Secure`, since in production a proxy speaks TLS. What endpoints set
-changes no session: an app that gives a new token with every answer cannot be asked like this.
-
-Extracted values, cookies, values `from_env` with `secret = true` and what a data file fills into a
-step are secrets: neither store nor log, report or error shows them. Shorter ones than four characters
-are shown.
-
-```toml
-[login]
-sessions = 8
-values = { password = { from_env = \"SHOP_PASSWORD\", secret = true } }
-
-[[login.step]]
-path = \"/login\"
-extract = { csrf = { between = ['name=\"csrf_token\" value=\"', '\"'] } }
-
-[[login.step]]
-method = \"POST\"
-path = \"/login\"
-headers = { Content-Type = \"application/x-www-form-urlencoded\" }
-body = \"user={{ accounts.user }}&password={{ password }}&csrf_token={{ csrf }}\"
-expect = { status = [302] }
-```";
-const LIMITS: &str = "\
-The server and all that it starts live under these limits in every trial, as in the container or on
-the host of production: a control group (cgroup) holds memory and CPU time, which takes root, a part of
-the tree that is delegated, or a user's systemd. Where none of them is there the sweep goes on, and
-headline, `verdict.json` (`host_limits`) and report say \"limits not enforced\"; `check` says so
-beforehand. Setup steps and the commands around a trial are not limited.
-
-They are not the limits of [objective]. `memory` here *holds*: the kernel ends a process of a server that
-wants more, and a setting in which that happens fails. `max_memory` there *judges*: what a server was
-seen to take, as PSS, decides whether its setting may be recommended. A server under `memory = \"1GiB\"`
-can be asked to leave room with `max_memory = \"800MiB\"`.";
-const SERVICE: &str = "\
-What the app needs beside it; NAME has letters, digits and `_`. Services are started once, before the first
-server and in the order of the file, and are ended after the last server in the other order. One that ends
-meanwhile stops the sweep. Texts of servers can name them, `{{ service.NAME.port }}`, `.host` and `.run`,
-and so can services further down; setup steps cannot, since they come first.
-
-While the load runs a service is sampled as the server is. Where it used 90 % of its CPUs, or one thread of
-it all of one CPU, in most trials of the best settings, it was the bottleneck: nothing is recommended.
-
-Where root runs the sweep and a `user` cannot enter the usual folders, `{{ cache }}` and `{{ run }}` lie below
-the folder for temporary files. He must be able to enter `dir`.
-
-```toml
-[service.db]
-start = \"redis-server --port {{ port }} --bind {{ host }} --dir {{ run }} --save ''\"
-ready = [\"redis-cli\", \"-h\", \"{{ host }}\", \"-p\", \"{{ port }}\", \"ping\"]
-
-[server.gunicorn]
-env = { REDIS_URL = \"redis://{{ service.db.host }}:{{ service.db.port }}\" }
-```";
-const DATA: &str = "\
-Holes of requests are plain names: `{{ csrf }}`, `{{ accounts.user }}`. A value is percent-encoded in a
-path or query, encoded as a form's in a body of the type `application/x-www-form-urlencoded`, escaped
-in JSON (write the quotes around the hole), and stands as it is in headers and other bodies.
-
-All requests are written before the load, one for each session and row: at most 100,000 over all
-endpoints. In open load a request is of a session by chance, and an endpoint takes one row after the
-other; in closed load a user keeps one session, and users begin at rows far from each other. The seed
-decides the order, which is the same for every configuration. Where an endpoint uses several files,
-the shorter ones begin anew meanwhile.";
-
-const CONNECTIONS: &str = "\
-One of these or both. Which value is that of production, by what stands before the app:
-
-| what | its connections to the app | `connections` |
-|---|---|---|
-| nginx up to 1.29.6, `proxy_pass` alone | HTTP/1.0, one for each request | `\"per-request\"` |
-| nginx with `keepalive` in `upstream`, and from 1.29.7 on without it, too | kept for `keepalive_requests`, 1000, and unused for `keepalive_timeout`, 60 s, where nothing else is set | `{ reconnect_every = 1000, idle = \"60s\" }` |
-| HAProxy from 2.0 on | kept, without a limit of requests; of unused ones it closes some every `pool-purge-delay`, 5 s where nothing else is set | `\"keep-alive\"` |
-| AWS Application Load Balancer | kept until unused for its idle timeout, 60 s where nothing else is set | `{ idle = \"60s\" }` |
-| Google Cloud external Application Load Balancer | kept until unused for 10 minutes, which cannot be changed | `{ idle = \"10m\" }` |
-
-nginx up to 1.29.6 also needs `proxy_http_version 1.1` and an empty `Connection` header to keep any. It
-keeps as many unused connections as `keepalive` says, for each of its own workers; here it is as many as
-were in use at one time. A server that closes unused connections sooner than the proxy, as gunicorn does
-after `keepalive`, 2 s, breaks some requests just as they go out; they are sent again where that is safe.";
-const STEPS: &str = "\
-One of `rate`, `steps` and `group`. A load with steps is judged at the end of each: a backlog that grew
-in one makes the trial overloaded, whether or not a later step works it off. Percentiles are over all
-steps after the warm-up, which is the ramp and a tenth of the first step.";
-const CLOSED: &str = "\
-One of `users`, `steps` and `group`; one of `think` and `every`. Users who wait for a slow answer ask
-less, so that a stall is met once by each of them and not by all who would have come meanwhile: with
-`every`, too, what a slow answer kept a user from asking is not asked later and is in no percentile.
-Where that matters, the load is an open one. Response time is that of the answer alone, or with `every`
-from when the request was due.";
-const GROUPS: &str = "\
-In place of one total, as a thread group for each endpoint in JMeter. `weight` of an endpoint is its
-share within its group; in the objective endpoints count by `weight`, however often their group asks.
-The seed decides what each group asks when, the same for every configuration.";
+mod words;
 
 #[test]
 fn the_reference_of_the_grid_file_is_as_the_schema_says() {
@@ -137,151 +22,327 @@ fn the_reference_of_the_grid_file_is_as_the_schema_says() {
         std::fs::write(&path, &text).expect("written");
     }
     assert_eq!(text, read(&path));
+    let mut missing = Vec::new();
+    every_key(&schema, &mut |name, shape| {
+        let row = format!("| `{name}` |");
+        let example = format!("| `{}` |", example(name, shape));
+        let mut lines = text.lines();
+        if !lines.any(|line| line.starts_with(&row) && line.contains(&example)) {
+            missing.push(format!("{row} … {example}"));
+        }
+    });
+    assert!(missing.is_empty(), "no row for {missing:#?}");
+    let mut seen = BTreeSet::new();
+    for words in text.lines().filter_map(|line| line.rsplit(" | ").next()) {
+        let words = words.trim_end_matches(" |");
+        for sentence in sentences(words).into_iter().filter(|one| one.len() > 40) {
+            assert!(seen.insert(sentence.to_owned()), "twice: {sentence}");
+        }
+    }
+}
+
+/// Every key with an example, wherever it stands.
+fn every_key(schema: &Value, found: &mut impl FnMut(&str, &Value)) {
+    if let Some(properties) = schema["properties"].as_object() {
+        let described = properties
+            .iter()
+            .filter(|(_, shape)| shape.get("examples").is_some());
+        described.for_each(|(name, shape)| found(name, shape));
+    }
+    match schema {
+        Value::Object(members) => members.values().for_each(|one| every_key(one, found)),
+        Value::Array(items) => items.iter().for_each(|one| every_key(one, found)),
+        _ => {}
+    }
+}
+
+/// The keys of the file in the order in which one writes them.
+const TOP: [&str; 13] = [
+    "name",
+    "server",
+    "service",
+    "grid",
+    "baseline",
+    "endpoint",
+    "data",
+    "login",
+    "load",
+    "objective",
+    "limits",
+    "host",
+    "budget",
+];
+
+/// A table of keys under a heading of its own.
+struct Section<'s> {
+    title: &'static str,
+    words: &'static str,
+    /// With what it says of each, in this order.
+    rows: Vec<(&'s str, &'s Value)>,
+    /// Those that must be given.
+    required: Vec<&'s str>,
 }
 
 fn reference(schema: &Value) -> String {
-    let at = |path: &str| schema.pointer(path).unwrap_or_else(|| panic!("no {path}"));
-    let named = |path: &str| {
-        let tables = at(path).as_object();
-        let only = tables.and_then(|tables| tables.values().next());
-        only.expect("one pattern")
-    };
-    let server = named("/properties/server/patternProperties");
-    let service = named("/properties/service/patternProperties");
-    let sections = [
-        ("At the top", at(""), ""),
-        (
-            "[server.NAME], with a profile such as `gunicorn`",
-            &server["else"],
-            "A name of letters, digits, `-` and `_`.",
-        ),
-        (
-            "[server.NAME], with `profile = \"command\"`",
-            &server["then"],
-            "For any server that can be started by a command.",
-        ),
-        ("[service.NAME]", service, SERVICE),
-        (
-            "[grid]",
-            at("/properties/grid"),
-            "Besides these keys, the parameters of the server: for gunicorn those of the table below, for a command any name that the command uses. Each is a value or a list of values; every combination is tried, and those that make the server behave the same are tried once.",
-        ),
-        (
-            "[grid] and [baseline] for gunicorn",
-            at("/allOf/0/then/properties/baseline"),
-            "A whole number can also be a range, `\"1..=8\"` or `\"1..=9 step 2\"` (in [grid]), or computed, `\"{{ cores * 2 + 1 }}\"`.",
-        ),
-        (
-            "[baseline]",
-            at("/properties/baseline"),
-            "The same parameters, one value each; what is left out has the server's default.",
-        ),
-        (
-            "[[endpoint]]",
-            at("/properties/endpoint/items"),
-            "At least one.",
-        ),
-        (
-            "expect",
-            at("/properties/endpoint/items/properties/expect"),
-            "The same of a step of the login. A body has from `min_bytes` to `max_bytes` bytes.",
-        ),
+    let mut text = words::INTRO.to_owned();
+    let mut said = BTreeMap::new();
+    let all = [
+        first(schema),
+        of_settings(schema),
+        of_requests(schema),
+        of_load(schema),
+        last(schema),
     ];
-    let after = [
-        ("[objective]", at("/properties/objective"), ""),
-        ("[limits]", at("/properties/limits"), LIMITS),
-        ("[host]", at("/properties/host"), ""),
-        ("[budget]", at("/properties/budget"), ""),
-    ];
-    let mut text = INTRO.to_owned();
-    let sections = sections.into_iter().chain(of_load(schema)).chain(after);
-    for (title, table, words) in sections.chain(of_people(schema)) {
+    for section in all.iter().flatten() {
         // Writing to a String cannot fail.
-        write!(text, "\n## {title}\n").expect("text");
-        if !words.is_empty() {
-            write!(text, "\n{words}\n").expect("text");
+        write!(text, "\n## {}\n", section.title).expect("text");
+        if !section.words.is_empty() {
+            write!(text, "\n{}\n", section.words).expect("text");
         }
-        text.push_str(&keys(table));
+        text.push_str(&table(section, &mut said));
     }
     text
 }
 
-/// The sections for how requests arrive.
-fn of_load(schema: &Value) -> [(&'static str, &Value, &'static str); 8] {
-    let load = &schema["properties"]["load"];
-    let keys = &load["properties"];
-    let (open, closed) = (&keys["open"], &keys["closed"]);
-    let inner = |of: &'static str, table| -> &Value {
-        let table: &Value = table;
-        &table["properties"][of]["items"]
+fn section<'s>(title: &'static str, words: &'static str, table: &'s Value) -> Section<'s> {
+    let required = table["required"].as_array();
+    let required = required.map(|names| names.iter().filter_map(Value::as_str).collect());
+    let properties = table["properties"].as_object();
+    let properties = properties.unwrap_or_else(|| panic!("no keys for {title}"));
+    let mut rows: Vec<(&str, &Value)> = properties
+        .iter()
+        .map(|(name, shape)| (name.as_str(), shape))
+        .collect();
+    rows.sort_by_key(|(name, _)| *name);
+    Section {
+        title,
+        words,
+        rows,
+        required: required.unwrap_or_default(),
+    }
+}
+
+impl<'s> Section<'s> {
+    fn only(mut self, keep: impl Fn(&str, &Value) -> bool) -> Self {
+        self.rows.retain(|(name, shape)| keep(name, shape));
+        self
+    }
+}
+
+fn at<'s>(schema: &'s Value, path: &str) -> &'s Value {
+    schema.pointer(path).unwrap_or_else(|| panic!("no {path}"))
+}
+
+/// The one table of a name that the user gives.
+fn named<'s>(schema: &'s Value, key: &str) -> &'s Value {
+    let tables = schema["properties"][key]["patternProperties"].as_object();
+    let only = tables.and_then(|tables| tables.values().next());
+    only.unwrap_or_else(|| panic!("no pattern in {key}"))
+}
+
+/// The whole file, and what runs.
+fn first(schema: &Value) -> Vec<Section<'_>> {
+    let mut top = section("At the top", "", schema);
+    let place = |name: &str| TOP.iter().position(|key| *key == name);
+    top.rows
+        .sort_by_key(|(name, _)| place(name).unwrap_or_else(|| panic!("add `{name}` to TOP")));
+    let server = named(schema, "server");
+    let (of_command, of_profile) = (&server["then"], &server["else"]);
+    let is_common = |name: &str, shape: &Value| {
+        let others = &of_profile["properties"];
+        others.get(name) == Some(shape)
     };
-    [
-        ("[load]", load, "Either `open` or `closed`."),
-        (
-            "connections, as a table",
-            &keys["connections"]["anyOf"][1],
-            CONNECTIONS,
-        ),
-        ("[load.open]", open, STEPS),
-        ("[[load.open.steps]]", inner("steps", open), ""),
-        ("[[load.open.group]]", inner("group", open), GROUPS),
-        ("[load.closed]", closed, CLOSED),
-        ("[[load.closed.steps]]", inner("steps", closed), ""),
-        ("[[load.closed.group]]", inner("group", closed), GROUPS),
+    let service = named(schema, "service");
+    let user = at(service, "/properties/user/anyOf/1");
+    vec![
+        top,
+        section("[server.NAME]", words::SERVER, of_command).only(is_common),
+        section(
+            "[server.NAME], with a profile such as `gunicorn`",
+            "",
+            of_profile,
+        )
+        .only(|name, shape| of_command["properties"].get(name) != Some(shape)),
+        section(
+            "[server.NAME], with `profile = \"command\"`",
+            words::COMMAND,
+            of_command,
+        )
+        .only(|name, shape| !is_common(name, shape)),
+        section("[service.NAME]", words::SERVICE, service),
+        section("user, as a table", "", user),
     ]
 }
 
-/// The sections for requests that differ from person to person.
-fn of_people(schema: &Value) -> [(&'static str, &Value, &'static str); 4] {
-    let login = &schema["properties"]["login"];
-    let step = &login["properties"]["step"]["items"];
-    let extract = &step["properties"]["extract"]["additionalProperties"];
-    let data = schema["properties"]["data"]["patternProperties"].as_object();
-    let data = data
-        .and_then(|tables| tables.values().next())
-        .expect("one pattern");
-    [
-        ("[login]", login, LOGIN),
-        (
+/// What is tried.
+fn of_settings(schema: &Value) -> Vec<Section<'_>> {
+    let of_gunicorn = at(schema, "/allOf/0/then/properties/baseline");
+    let baseline = at(schema, "/properties/baseline");
+    vec![
+        section("[grid]", words::GRID, at(schema, "/properties/grid")),
+        section(
+            "[grid] and [baseline] for gunicorn",
+            words::PARAMETERS,
+            of_gunicorn,
+        )
+        .only(|name, _| baseline["properties"].get(name).is_none()),
+        section(
+            "[baseline]",
+            "The parameters, and this key; what is left out has the server's default.",
+            baseline,
+        ),
+    ]
+}
+
+/// What is asked, and as whom.
+fn of_requests(schema: &Value) -> Vec<Section<'_>> {
+    let endpoint = at(schema, "/properties/endpoint/items");
+    let expect = at(endpoint, "/properties/expect");
+    let json = at(expect, "/properties/json/additionalProperties/anyOf/3");
+    let login = at(schema, "/properties/login");
+    let step = at(login, "/properties/step/items");
+    let extract = at(step, "/properties/extract/additionalProperties");
+    vec![
+        section("[[endpoint]]", "At least one.", endpoint),
+        section(
+            "expect",
+            "The same of a step of the login. A body has from `min_bytes` to `max_bytes` bytes.",
+            expect,
+        ),
+        section("json in expect, in place of a value", "One of these.", json),
+        section("[data.NAME]", words::DATA, named(schema, "data")),
+        section("[login]", words::LOGIN, login),
+        section(
             "[[login.step]]",
-            step,
             "At least one. A value that a step takes out of its answer fills holes of later steps and of endpoints.",
+            step,
         ),
-        ("extract, of a step: one of these", extract, ""),
-        ("[data.NAME]", data, DATA),
+        section("extract, of a step: one of these", "", extract),
     ]
 }
 
-/// A table of the keys of an object, in alphabetical order.
-fn keys(table: &Value) -> String {
-    let required: Vec<&str> = table["required"]
-        .as_array()
-        .map(|names| names.iter().filter_map(Value::as_str).collect())
-        .unwrap_or_default();
-    let properties = table["properties"].as_object().expect("keys");
-    let mut names: Vec<&String> = properties.keys().collect();
-    names.sort();
-    let described = names
-        .into_iter()
-        .filter(|name| properties[*name].is_object());
+/// How requests arrive.
+fn of_load(schema: &Value) -> Vec<Section<'_>> {
+    let load = at(schema, "/properties/load");
+    let (open, closed) = (at(load, "/properties/open"), at(load, "/properties/closed"));
+    let (steps, group) = ("/properties/steps/items", "/properties/group/items");
+    let think = at(closed, "/properties/think");
+    let mut thinking = section(
+        "think, as a table",
+        "Either `from` and `to`, or `mean`.",
+        at(think, "/anyOf/1"),
+    );
+    let drawn = section("", "", at(think, "/anyOf/2"));
+    thinking.rows.extend(drawn.rows);
+    thinking.required.clear();
+    vec![
+        section("[load]", words::LOAD, load),
+        section(
+            "connections, as a table",
+            words::CONNECTIONS,
+            at(load, "/properties/connections/anyOf/1"),
+        ),
+        section("[load.open]", words::STEPS, open),
+        section("[[load.open.steps]]", "", at(open, steps)),
+        section("[[load.open.group]]", words::GROUPS, at(open, group)),
+        section("[load.closed]", words::CLOSED, closed),
+        thinking,
+        section("[[load.closed.steps]]", "", at(closed, steps)),
+        section(
+            "[[load.closed.group]]",
+            "The same for users.",
+            at(closed, group),
+        ),
+    ]
+}
+
+/// What is wanted and what there is for it, and how values are written.
+fn last(schema: &Value) -> Vec<Section<'_>> {
+    let env = at(named(schema, "service"), "/properties/env");
+    let taken = at(env, "/additionalProperties/anyOf/1");
+    vec![
+        section("[objective]", "", at(schema, "/properties/objective")),
+        section("[limits]", words::LIMITS, at(schema, "/properties/limits")),
+        section("[host]", words::HOST, at(schema, "/properties/host")),
+        section("[budget]", words::BUDGET, at(schema, "/properties/budget")),
+        section(
+            "Values: times, amounts, expressions, addresses",
+            words::VALUES,
+            taken,
+        ),
+    ]
+}
+
+/// The table of a section. What `said` tells to stand in an earlier one, by sentence
+/// with the section and the key, is not said again.
+fn table<'s>(
+    section: &Section<'s>,
+    said: &mut BTreeMap<String, (&'static str, &'s str)>,
+) -> String {
     let mut text = "\n| key | takes | left out | example | what it does, and why one sets it |\n|---|---|---|---|---|\n".to_owned();
-    for name in described {
-        let shape = &properties[name];
+    for (name, shape) in &section.rows {
         let left_out = match &shape["default"] {
-            _ if required.contains(&name.as_str()) => "must be given".to_owned(),
+            _ if section.required.contains(name) => "must be given".to_owned(),
             Value::Null => String::new(),
             default => format!("`{default}`"),
         };
         let words = shape["description"].as_str().unwrap_or_default();
         writeln!(
             text,
-            "| `{name}` | {} | {left_out} | `{}` | {words} |",
+            "| `{name}` | {} | {left_out} | `{}` | {} |",
             takes(shape),
-            example(name, shape)
+            example(name, shape),
+            fresh(words, (section.title, name), said),
         )
         .expect("text");
     }
     text
+}
+
+/// The sentences that were not said before, with where the others stand.
+fn fresh<'s>(
+    words: &str,
+    (title, name): (&'static str, &'s str),
+    said: &mut BTreeMap<String, (&'static str, &'s str)>,
+) -> String {
+    let mut new = Vec::new();
+    for (number, sentence) in sentences(words).into_iter().enumerate() {
+        let Some((other, key)) = said.get(sentence).copied() else {
+            said.insert(sentence.to_owned(), (title, name));
+            new.push(sentence.to_owned());
+            continue;
+        };
+        let there = match other == title {
+            true => format!("As `{key}`."),
+            false => format!("As in {other}."),
+        };
+        let is_known = key == name || number == 0 || new.contains(&there);
+        assert!(
+            is_known,
+            "say it otherwise of `{name}` than of `{key}`: {sentence}"
+        );
+        if !new.contains(&there) {
+            new.push(there);
+        }
+    }
+    new.join(" ")
+}
+
+/// Split where a new one begins.
+fn sentences(words: &str) -> Vec<&str> {
+    let mut all = Vec::new();
+    let mut rest = words.trim();
+    let begins = |text: &str| text.starts_with(|c: char| c.is_uppercase());
+    while let Some(end) = rest
+        .match_indices(". ")
+        .map(|(place, _)| place + 1)
+        .find(|end| begins(rest[*end..].trim_start()))
+    {
+        all.push(&rest[..end]);
+        rest = rest[end..].trim_start();
+    }
+    all.push(rest);
+    all
 }
 
 /// As it stands in a grid file.
@@ -299,6 +360,9 @@ fn takes(shape: &Value) -> String {
     if let Some(choices) = shape["enum"].as_array() {
         let choices: Vec<String> = choices.iter().map(|choice| format!("`{choice}`")).collect();
         return choices.join(", ");
+    }
+    if let Some(only) = shape.get("const") {
+        return format!("`{only}`");
     }
     if let Some(several) = shape["anyOf"].as_array() {
         let mut several: Vec<String> = several.iter().map(takes).collect();
@@ -325,8 +389,14 @@ fn takes(shape: &Value) -> String {
         },
         "number" => match (shape["minimum"].as_f64(), shape["maximum"].as_f64()) {
             (Some(min), Some(max)) => format!("a number from {min} to {max}"),
-            _ if shape["exclusiveMinimum"].is_number() => "a number above zero".to_owned(),
-            _ => "a number".to_owned(),
+            _ => match (
+                shape["exclusiveMinimum"].as_f64(),
+                shape["maximum"].as_f64(),
+            ) {
+                (Some(above), Some(max)) => format!("a number above {above}, at most {max}"),
+                (Some(above), None) => format!("a number above {above}"),
+                _ => "a number".to_owned(),
+            },
         },
         other => other.to_owned(),
     }
@@ -334,7 +404,9 @@ fn takes(shape: &Value) -> String {
 
 /// By what only texts of this kind can hold.
 fn of_text(pattern: &str) -> &'static str {
-    if pattern.contains("ms|us") {
+    if pattern.contains("KiB") {
+        "an amount of memory"
+    } else if pattern.contains("ms|us") {
         "a time"
     } else if pattern.contains('%') {
         "a percentage"

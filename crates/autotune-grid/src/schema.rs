@@ -169,7 +169,7 @@ fn server_key(key: &str, profiles: &[&str]) -> Option<Value> {
         ),
         "app" => (
             filled(),
-            "What the server is told to serve: module:variable.",
+            "What the server is told to serve: module:variable, or a function that makes it, called with what it needs, module:create_app('prod').",
         ),
         "command" => (
             json!({ "anyOf": [filled(), { "type": "array", "minItems": 1, "items": text() }] }),
@@ -213,7 +213,7 @@ fn server_key(key: &str, profiles: &[&str]) -> Option<Value> {
         ),
         "after_trial" => (
             json!({ "type": "array", "items": filled() }),
-            "Commands that run in `dir`, with `env`, after the server of each trial has stopped; not after Ctrl-C or a kill. One that fails stops the sweep.",
+            "Commands that run in `dir`, with `env`, after the server of each trial has stopped; not after Ctrl-C or a kill. One that fails here stops the sweep, too.",
         ),
         "may_reach" => (
             json!({ "type": "array", "items": filled() }),

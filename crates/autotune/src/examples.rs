@@ -111,6 +111,21 @@ fn each_has_the_schema_that_an_editor_looks_for() {
 }
 
 #[test]
+fn the_grid_file_that_the_reference_begins_with_is_complete() {
+    let text = fs::read_to_string(folder().join("../docs/grid-file.md")).unwrap();
+    let (_, rest) = text.split_once("```toml\n").expect("a grid file");
+    let (file, _) = rest.split_once("```\n").expect("its end");
+    let place = tempfile::tempdir().unwrap();
+    fs::create_dir(place.path().join("shop")).unwrap();
+    let path = place.path().join("shop.toml");
+    fs::write(&path, file).unwrap();
+    let grid = grid_file::load(&path).unwrap_or_else(|why| panic!("{why:?}"));
+    // Four of sync, whose threads mean nothing, and eight of gthread.
+    assert_eq!(grid.configurations().len(), 12);
+    assert_eq!(grid.file.endpoints.len(), 2);
+}
+
+#[test]
 fn each_is_planned_and_fills_a_night_at_most() {
     let mut names = BTreeMap::new();
     for (file, configurations, has_baseline) in EXAMPLES {

@@ -47,7 +47,13 @@ fn walk(schema: &mut Value, table: [&str; 2], keys: &toml::Table) {
     for (name, value) in members.into_iter().filter(|(name, _)| name != "if") {
         // A name that the user gives stands as its pattern.
         let is_key = !BETWEEN.contains(&name.as_str()) && !name.starts_with('^');
-        walk(value, if is_key { [table[1], &name] } else { table }, keys);
+        let table = match (table, name.as_str()) {
+            // The schema tells the kinds of servers apart by a condition.
+            ([_, "server"], "then") => ["command", "server"],
+            _ if is_key => [table[1], name.as_str()],
+            _ => table,
+        };
+        walk(value, table, keys);
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) fn limits() -> Value {
                 json!({ "type": "string", "pattern": AMOUNT }),
                 "The memory that all processes of the server may have together, such as \"1GiB\", \
                  without swap. The kernel ends one of them when it is used up, and the trial's \
-                 outcome is `out of memory`. The page cache of files that it reads counts, but \
+                 outcome is `out-of-memory`. The page cache of files that it reads counts, but \
                  gives way.",
             ),
             "cpus" => (

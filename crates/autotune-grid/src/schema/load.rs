@@ -119,7 +119,7 @@ fn closed_key(key: &str) -> Option<Value> {
     let (shape, words) = match key {
         "users" => (
             users(),
-            "How many, in total. In its place: `steps`, or groups.",
+            "How many, in total; or in its place `steps`, or groups.",
         ),
         "think" => (think(), THINK),
         "every" => (duration(), EVERY),
