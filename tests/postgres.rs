@@ -90,13 +90,21 @@ fn a_sweep_has_its_own_database_and_tells_what_it_used() {
         &text.replace("threads = [1, 4]", "threads = [1]"),
     );
     let done = place.run(&["sweep", "grid.toml", "--budget", "45s"]);
-    // Whether a busy machine lets one be told from the other is not asked here.
-    assert!([0, 3].map(Some).contains(&done.code), "{done}");
     let folder = place.work().join("results/postgres");
     let verdict: Value = serde_json::from_str(&read(&folder.join("verdict.json"))).expect("JSON");
     let trials = read(&folder.join("trials.csv"));
-    let measured = trials.lines().filter(|line| line.contains(",measured,"));
-    assert!(measured.count() > 0, "{trials}\n{done}");
+    let count = |outcome: &str| {
+        let such = trials.lines().filter(|line| line.contains(outcome));
+        such.count()
+    };
+    let (measured, overloaded) = (count(",measured,"), count(",overloaded,"));
+    // Whether a busy machine lets one be told from the other, or carries the load
+    // at all, is not asked here; whether the app answers is.
+    match done.code {
+        Some(0 | 3) => assert!(measured > 0, "{trials}\n{done}"),
+        Some(4) => assert!(overloaded > 0, "{trials}\n{done}"),
+        _ => panic!("{done}"),
+    }
     let service = &verdict["services"][0];
     assert_eq!(service["service"], "db", "{done}");
     assert!(
