@@ -19,10 +19,13 @@ use crate::{dependency, disturbed, drift, estimate, feasible, growth, noise, rec
 /// the verdict is about what there is. Pure: no clock, no chance.
 pub fn analyse(history: &History, objective: &Objective) -> Analysis {
     let arms = arms(history, objective);
-    let mut all: Vec<ConfigAnalysis> = arms
-        .values()
-        .map(|arm| describe(arm, &Asked { history, objective }))
-        .collect();
+    let asked = Asked {
+        objective,
+        control: history.control(),
+        surge: surge::Launches::of(history, objective),
+    };
+    let all = arms.values().map(|arm| describe(arm, &asked));
+    let mut all: Vec<ConfigAnalysis> = all.collect();
     let feasible: Vec<ConfigId> = all
         .iter()
         .filter(|one| one.feasibility == Feasibility::Feasible)
@@ -63,7 +66,7 @@ pub fn analyse(history: &History, objective: &Objective) -> Analysis {
         configurations: all,
         verdict,
         noise,
-        drift: drift::drift(&arms, history.control(), objective),
+        drift: drift::drift(&arms, asked.control, objective),
         disturbed: disturbed::disturbed(history),
         services: dependency::describe(&arms),
         fewest_requests,
@@ -91,19 +94,20 @@ fn moment(history: &History) -> Moment {
 
 /// What a configuration is described for.
 struct Asked<'a> {
-    history: &'a History,
     objective: &'a Objective,
+    control: Option<ConfigId>,
+    surge: surge::Launches,
 }
 
 /// What follows from one configuration alone.
 fn describe(arm: &Arm<'_>, asked: &Asked<'_>) -> ConfigAnalysis {
-    let Asked { history, objective } = asked;
+    let objective = asked.objective;
     let id = arm.configuration.id();
     let launches = arm.tally();
     let endpoints = estimate::endpoints(arm);
     let footprint = estimate::footprint(arm);
     let mut limits = feasible::limits(objective, arm, &endpoints);
-    limits.extend(surge::check(history, objective, id));
+    limits.extend(asked.surge.check(id));
     ConfigAnalysis {
         configuration: arm.configuration.clone(),
         id,
@@ -111,7 +115,7 @@ fn describe(arm: &Arm<'_>, asked: &Asked<'_>) -> ConfigAnalysis {
             .baseline
             .as_ref()
             .is_some_and(|baseline| baseline.id() == id),
-        is_control: history.control() == Some(id),
+        is_control: asked.control == Some(id),
         launches,
         objective: None,
         ratio_to_best: None,

@@ -6,6 +6,8 @@
 //! own that no comparison uses. What counts is that the backlog does not grow,
 //! that the server lives, and that the error rate holds; a surge may be slow.
 
+use std::collections::BTreeMap;
+
 use autotune_model::{ConfigId, History, Objective, Outcome, Share, Stage, Surge, TrialRecord};
 use autotune_stats::lower_bound;
 
@@ -17,18 +19,30 @@ pub const AGREEING: u32 = 2;
 /// Hence it takes at most so many launches.
 pub const LAUNCHES: u32 = 2 * AGREEING - 1;
 
-/// What the launches of a configuration under the surge say.
-pub(crate) fn check(history: &History, objective: &Objective, id: ConfigId) -> Option<LimitCheck> {
-    let surge = objective.surge?;
-    let of_it = || {
-        let all = history.counting(Stage::Surge);
-        all.filter(|trial| trial.spec.configuration.id() == id && was_asked(trial))
-    };
-    let count = |carries: bool| {
-        let such = of_it().filter(|trial| is_carried(trial, objective) == carries);
-        u32::try_from(such.count()).unwrap_or(u32::MAX)
-    };
-    Some(limit(surge, count(true), count(false)))
+/// What the launches under the surge say, by configuration.
+pub(crate) struct Launches {
+    /// `None` where none is asked for.
+    surge: Option<Surge>,
+    /// How many carried it, and how many did not.
+    told: BTreeMap<ConfigId, [u32; 2]>,
+}
+
+impl Launches {
+    pub(crate) fn of(history: &History, objective: &Objective) -> Self {
+        let mut told: BTreeMap<ConfigId, [u32; 2]> = BTreeMap::new();
+        for trial in history.counting(Stage::Surge).filter(|one| was_asked(one)) {
+            let of_it = told.entry(trial.spec.configuration.id()).or_default();
+            of_it[usize::from(!is_carried(trial, objective))] += 1;
+        }
+        let surge = objective.surge;
+        Self { surge, told }
+    }
+
+    /// What they say of one configuration, as a limit.
+    pub(crate) fn check(&self, id: ConfigId) -> Option<LimitCheck> {
+        let [carried, failed] = self.told.get(&id).copied().unwrap_or_default();
+        self.surge.map(|surge| limit(surge, carried, failed))
+    }
 }
 
 /// Whether a surge is asked for, and neither shown to be carried nor failed.
@@ -97,7 +111,8 @@ mod tests {
             ..objective()
         };
         let id = configurations(1)[0].id();
-        check(&history(launches), &wanted, id).unwrap().state
+        let launches = Launches::of(&history(launches), &wanted);
+        launches.check(id).unwrap().state
     }
 
     #[test]
@@ -146,6 +161,7 @@ mod tests {
     #[test]
     fn without_a_surge_there_is_no_such_limit() {
         let id = configurations(1)[0].id();
-        assert_eq!(check(&history(vec![]), &objective(), id), None);
+        let launches = Launches::of(&history(vec![]), &objective());
+        assert_eq!(launches.check(id), None);
     }
 }

@@ -258,11 +258,12 @@ impl LoadShape {
         }))
     }
 
-    /// The same arrivals at so many times the rates. Users of a closed load wait
-    /// for answers, so that nothing surges: it stays as it is.
-    pub fn surged(&self, surge: Surge) -> Self {
+    /// The same arrivals at so many times the rates, where a surge is asked for.
+    /// Users of a closed load wait for answers, so that nothing surges: it stays as
+    /// it is.
+    pub fn surged(&self, surge: Option<Surge>) -> Self {
         let mut shape = self.clone();
-        if let Self::Open(open) = &mut shape {
+        if let (Self::Open(open), Some(surge)) = (&mut shape, surge) {
             for group in &mut open.groups {
                 match &mut group.who.rate {
                     Levels::Constant(rate) => *rate = surge.of(*rate),

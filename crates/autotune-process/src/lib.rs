@@ -42,7 +42,7 @@ mod wire;
 
 pub use cgroup::find_means;
 pub use client::{ProcessEvent, StopReport, Supervised};
-pub use error::{LaunchStep, ProcessError};
+pub use error::{LaunchStep, ProcessError, causes};
 pub use host::HostWatch;
 pub use launch::{Ipc, IsolationRequest, Launch, SupervisorSetup};
 pub use marker::{MARKER_VARIABLE, Marker, Owner};

@@ -34,4 +34,4 @@ pub use sentences::{headline, recommended_line};
 pub use study::{Ending, Planned, Study, Word};
 pub use table::{Align, Column, Table, table};
 pub use trials::trials_csv;
-pub use verdict::verdict_json;
+pub use verdict::{HostLimitsRecord, verdict_json};

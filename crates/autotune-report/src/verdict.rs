@@ -4,11 +4,12 @@
 //! that reads well; a key that changes its meaning raises `format`.
 
 mod configuration;
+mod host_limits;
 
 use std::collections::BTreeMap;
 
 use autotune_analysis::ServiceAnalysis;
-use autotune_model::{Bytes, CpuQuota, LimitMeans, MaxLatency, Surge};
+use autotune_model::{Bytes, MaxLatency, Surge};
 use serde::{Serialize, Serializer};
 
 use crate::conditions;
@@ -17,6 +18,7 @@ use crate::sentences::notes::exploratory_reasons;
 use crate::sentences::sentences;
 use crate::study::{Ending, Study, label};
 use configuration::{ConfigurationRecord, LimitRecord};
+pub use host_limits::HostLimitsRecord;
 
 /// The format version of `verdict.json`.
 const FORMAT: u32 = 1;
@@ -75,19 +77,6 @@ struct VerdictRecord<'a> {
     versions: &'a BTreeMap<String, String>,
     tool_version: &'a str,
     command: &'a str,
-}
-
-/// `[limits]`, which is not what `limits` above is: that judges, this holds.
-#[derive(Serialize)]
-struct HostLimitsRecord<'a> {
-    memory_bytes: Option<u64>,
-    cpus: Option<f64>,
-    open_files: Option<u64>,
-    /// Whether the server was kept to all of them.
-    enforced: bool,
-    /// By what, where memory or CPUs are among them.
-    enforced_by: Option<&'static str>,
-    not_enforced_because: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -202,7 +191,7 @@ fn record<'a>(study: &Study<'a>) -> VerdictRecord<'a> {
         server_cpu_set: study.placement.server.as_ref().map(|set| set.as_slice()),
         generator_cpu_set: study.placement.generator.as_ref().map(|set| set.as_slice()),
         generator_cpu_pct: conditions::generator_share(study).map(|share| share * 100.0),
-        host_limits: host_limits(study),
+        host_limits: HostLimitsRecord::of(study.confinement),
         restarts_observed: analysis.restarts_observed,
         memory_growth_mib_per_1000: verdict
             .memory_growth
@@ -246,20 +235,6 @@ fn record<'a>(study: &Study<'a>) -> VerdictRecord<'a> {
         tool_version: study.tool_version,
         command: study.command,
     }
-}
-
-fn host_limits<'a>(study: &Study<'a>) -> Option<HostLimitsRecord<'a>> {
-    let confinement = study.confinement;
-    let limits = &confinement.limits;
-    let refusal = confinement.enforcement.refusal();
-    (!limits.is_empty()).then(|| HostLimitsRecord {
-        memory_bytes: limits.memory.map(Bytes::get),
-        cpus: limits.cpus.map(CpuQuota::cpus),
-        open_files: limits.files,
-        enforced: refusal.is_none(),
-        enforced_by: confinement.enforcement.means().map(LimitMeans::as_str),
-        not_enforced_because: refusal,
-    })
 }
 
 fn fault<'a>(study: &Study<'a>) -> Option<FaultRecord<'a>> {

@@ -73,11 +73,21 @@ pub(crate) fn is_given(load: &LoadShape) -> bool {
 /// The pre-flight's trials: a sixtieth of the budget, within bounds; all steps,
 /// where there are any.
 pub(crate) fn preflight(plan: &Plan) -> Length {
-    let known = Length::fixed(&plan.load).or_else(|| Length::of_loops(&plan.load, None));
-    known.unwrap_or_else(|| {
-        let length = (plan.budget / 60).clamp(SHORTEST, Duration::from_secs(30));
-        Length::of(length).after_ramp(&plan.load)
-    })
+    let wanted = (plan.budget / 60).clamp(SHORTEST, Duration::from_secs(30));
+    unless_given(&plan.load, wanted)
+}
+
+/// How long a load is of which nothing was seen yet, and the part at the beginning
+/// that does not count: what steps or loops say themselves, else as long as wanted,
+/// and a ramp before.
+pub fn trial_length(load: &LoadShape, wanted: Duration) -> (Duration, Duration) {
+    let Length { length, warm_up } = unless_given(load, wanted);
+    (length, warm_up)
+}
+
+fn unless_given(load: &LoadShape, wanted: Duration) -> Length {
+    let given = Length::fixed(load).or_else(|| Length::of_loops(load, None));
+    given.unwrap_or_else(|| Length::of(wanted).after_ramp(load))
 }
 
 /// How long users with a fixed number of requests took until all were done.
@@ -437,25 +447,7 @@ mod tests {
             let mut trial = ended(&spec(load), outcome);
             trial.span.end.boot_ns = (seconds + 3) * 1_000_000_000;
             trial.span.end.monotonic_ns = trial.span.end.boot_ns;
-            trial.load = Some(LoadRecord {
-                start_ns: 0,
-                length: Duration::from_secs(seconds),
-                warm_up: Duration::ZERO,
-                endpoints: Vec::new(),
-                seconds: Vec::new(),
-                outstanding: Vec::new(),
-                generator: GeneratorRecord {
-                    own_lag: Histogram::new(),
-                    waited_for_connection: 0,
-                    cpu: Duration::ZERO,
-                    wall: Duration::ZERO,
-                    connections_peak: 0,
-                    connections_limit: 0,
-                    outstanding_at_end: 0,
-                    retries: 0,
-                    verdict: GeneratorVerdict::Ok,
-                },
-            });
+            trial.load = Some(closed([(0, 0); 2], (seconds, 0)));
             trial
         };
         let overloaded = || Outcome::Overloaded {

@@ -15,6 +15,7 @@ mod procedure;
 mod surge;
 
 pub use exhaustive::Exhaustive;
+pub use length::trial_length;
 pub use outlook::{Known, Outlook};
 pub use plan::{Plan, Warning};
 pub use procedure::{Next, Procedure};

@@ -34,9 +34,7 @@ pub(crate) fn next(
         },
         attempt: 0,
         configuration: configuration.clone(),
-        load: plan
-            .surge
-            .map_or_else(|| plan.load.clone(), |surge| plan.load.surged(surge)),
+        load: plan.load.surged(plan.surge),
         length: length.length,
         warm_up: length.warm_up,
         // The same requests for each configuration that is asked.

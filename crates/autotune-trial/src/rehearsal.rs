@@ -14,7 +14,6 @@ use crate::context::TrialContext;
 use crate::error::{Part, TrialError};
 use crate::facts::Facts;
 use crate::hooks::Hooks;
-use crate::key::cache_key;
 use crate::orders::Orders;
 use crate::prepare::{Prepared, Trials};
 use crate::services::RehearsedService;
@@ -64,13 +63,9 @@ pub async fn rehearse(
     let services = trials.rehearse_services(peers).await?;
     for (variant, profile) in trials.context.variants.clone() {
         let mut prepared = trials.describe(variant, profile)?;
-        let variant = &prepared.variant;
-        let key = cache_key(&variant.dir, &variant.setup, "").map_err(TrialError::file(
-            "read the files that `setup` names in",
-            &variant.dir,
-        ))?;
-        prepared.cache = trials.context.cache_root.join(key);
         let name = prepared.variant.name.clone();
+        let part = Part::Server(name.clone());
+        prepared.cache = trials.building(&part, &prepared.variant).cache("")?;
         trials.variants.insert(name, prepared);
     }
     let configuration = &spec.configuration;
@@ -104,10 +99,7 @@ fn setup(trials: &Trials, prepared: &Prepared) -> Result<Vec<Launch>, TrialError
     let part = Part::Server(variant.name.clone());
     let building = trials.building(&part, variant);
     let render = |cache: &Path| render_setup(variant, cache, &trials.context.environment);
-    let log = cache.with_extension("log");
-    let steps = building.steps(cache, &render)?;
-    let launch = |command| trials.tool(&building.question(command, &log));
-    Ok(steps.iter().map(launch).collect())
+    trials.rehearse_steps(building, (cache, &render))
 }
 
 fn around(trials: &Trials, (prepared, orders): (&Prepared, &Orders), hooks: &Hooks) -> Vec<Launch> {

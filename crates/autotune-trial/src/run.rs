@@ -10,7 +10,7 @@ use autotune_model::{
     Anchor, Configuration, HostLoad, LoadRecord, LoginSession, Outcome, ParamName, ServiceRecord,
     Span, TrialRecord, TrialSpec,
 };
-use autotune_process::{HostWatch, clock};
+use autotune_process::{HostWatch, causes, clock};
 use autotune_server::{EventKind, LoginPlan, Mismatch, events};
 
 use crate::error::TrialError;
@@ -21,7 +21,6 @@ use crate::overrides::explain;
 use crate::prepare::Trials;
 use crate::record::{Seen, connections_wanted, most_files, oom_kills, pool_limit, record};
 use crate::session::{Asking, Break, Care, READY_LIMIT, Session, StartFault, Started, stopped};
-use crate::verify::chain;
 
 /// Beside the grace of the server itself, for what it cannot know of.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
@@ -105,7 +104,7 @@ impl Trials {
             }
             Err(fault) => {
                 course.cut = Some(Cut::Start {
-                    reason: chain(&fault),
+                    reason: causes(&fault),
                 });
                 None
             }
@@ -337,12 +336,12 @@ impl Trials {
             StartFault::Break(cause) => self.cut(course, configuration, cause),
             StartFault::Launch(error) => {
                 course.cut = Some(Cut::Start {
-                    reason: chain(&error),
+                    reason: causes(&error),
                 })
             }
             StartFault::NotReady(reason) => course.cut = Some(Cut::Start { reason }),
             StartFault::Endpoint(failure) => {
-                let mut reason = chain(&*failure);
+                let mut reason = causes(&*failure);
                 if !failure.excerpt.is_empty() {
                     reason.push_str(&format!("; body: {}", failure.excerpt));
                 }
@@ -362,7 +361,7 @@ impl Trials {
                 status: status.to_string(),
             }),
             Break::Lost(error) => Some(Cut::Lost {
-                reason: chain(&error),
+                reason: causes(&error),
             }),
             cause @ (Break::Outside(_) | Break::Service(_)) => {
                 let fault = self.fault(configuration, StartFault::Break(cause), Vec::new());

@@ -20,7 +20,7 @@ use autotune_model::{
     Bytes, Confinement, CpuSet, LoadRecord, Peer, Service, ServiceName, ServiceRecord, ServiceUser,
     TrialSpec,
 };
-use autotune_process::{Ipc, Launch, ProcessError, RunAs, StopSignal, Supervised, clock};
+use autotune_process::{Ipc, Launch, ProcessError, RunAs, StopSignal, Supervised, causes, clock};
 use autotune_server::{
     Command, Redactor, ServiceCommands, ServicePlace, ServiceRendering, render_service,
     render_service_setup,
@@ -230,7 +230,7 @@ impl Trials {
         let mut supervised = match Supervised::launch(&launch).await {
             Ok(supervised) => supervised,
             Err(error @ ProcessError::Launch { .. }) => {
-                let why = crate::verify::chain(&error);
+                let why = causes(&error);
                 return Err(fault(format!("cannot be started: {why}")));
             }
             Err(error) => return Err(error.into()),

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use autotune_process::{ProcessError, RunAs};
+use autotune_process::{ProcessError, RunAs, causes};
 use autotune_server::{Command, Redactor, RenderError};
 
 use crate::context::TrialEvent;
@@ -45,6 +45,21 @@ pub(crate) struct Building<'a> {
 pub(crate) type Render<'a> = &'a dyn Fn(&Path) -> Result<Vec<Command>, RenderError>;
 
 impl<'a> Building<'a> {
+    /// The folder that is kept: another one for other steps, files that they name,
+    /// another Python and another user, as what one has built may be closed to
+    /// another.
+    pub(crate) fn cache(&self, python: &str) -> Result<PathBuf, TrialError> {
+        let maker = match self.user {
+            Some(user) => format!("{python}\nuser {} {}", user.uid, user.gid),
+            None => python.to_owned(),
+        };
+        let key = cache_key(self.dir, self.steps, &maker).map_err(TrialError::file(
+            "read the files that `setup` names in",
+            self.dir,
+        ))?;
+        Ok(self.root.join(key))
+    }
+
     /// The steps for this folder.
     pub(crate) fn steps(
         &self,
@@ -70,6 +85,19 @@ impl<'a> Building<'a> {
 }
 
 impl Trials {
+    /// The steps as they would be run for this folder.
+    #[cfg(feature = "rehearsal")]
+    pub(crate) fn rehearse_steps(
+        &self,
+        building: Building<'_>,
+        (cache, render): (&Path, Render<'_>),
+    ) -> Result<Vec<autotune_process::Launch>, TrialError> {
+        let log = cache.with_extension("log");
+        let steps = building.steps(cache, render)?;
+        let launch = |command| self.tool(&building.question(command, &log));
+        Ok(steps.iter().map(launch).collect())
+    }
+
     /// Makes sure that what the setup steps build is there; gives its folder.
     pub(crate) async fn set_up(
         &self,
@@ -77,25 +105,14 @@ impl Trials {
         render: Render<'_>,
         on_event: &mut dyn FnMut(TrialEvent),
     ) -> Result<PathBuf, TrialError> {
-        let Building {
-            part, dir, root, ..
-        } = building;
+        let Building { part, root, .. } = building;
         fs::create_dir_all(root).map_err(TrialError::file("make folder", root))?;
-        let maker = match building.steps.is_empty() {
+        let python = match building.steps.is_empty() {
             true => String::new(),
             false => self.ask_python().await?,
         };
-        // What one user has built may be closed to another.
-        let maker = match building.user {
-            Some(user) => format!("{maker}\nuser {} {}", user.uid, user.gid),
-            None => maker,
-        };
-        let key = cache_key(dir, building.steps, &maker).map_err(TrialError::file(
-            "read the files that `setup` names in",
-            dir,
-        ))?;
-        let cache = root.join(&key);
-        let lock_path = root.join(format!("{key}.lock"));
+        let cache = building.cache(&python)?;
+        let lock_path = cache.with_extension("lock");
         let lock = lock(&lock_path, || {
             on_event(TrialEvent::SetupAwaited { part: part.clone() });
         });
@@ -153,7 +170,7 @@ impl Trials {
                 Ok((finished, _)) if finished.is_success() => continue,
                 Ok((finished, output)) => (end(&finished), logs::tail(&output)),
                 Err(TrialError::Process(error @ ProcessError::Launch { .. })) => {
-                    (crate::verify::chain(&error), Vec::new())
+                    (causes(&error), Vec::new())
                 }
                 Err(error) => return Err(error),
             };

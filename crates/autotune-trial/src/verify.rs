@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use autotune_model::{Bytes, Configuration, Peer};
-use autotune_process::clock;
+use autotune_process::{causes, clock};
 use tokio::time::Instant;
 
 use crate::context::{Answered, Outside, TrialEvent, Verified};
@@ -164,7 +164,7 @@ impl Trials {
             log: log.clone(),
         };
         match fault {
-            StartFault::Launch(error) => start(chain(&error)),
+            StartFault::Launch(error) => start(causes(&error)),
             StartFault::NotReady(why) => start(why),
             StartFault::Break(Break::Exited(status)) => {
                 start(format!("it ended with {status} before it was ready"))
@@ -210,17 +210,6 @@ fn outside(prepared: &Prepared, peers: &BTreeSet<Peer>) -> Vec<Outside> {
         })
         .collect();
     places.into_iter().collect()
-}
-
-/// An error and its causes on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(&format!(": {cause}"));
-        next = cause.source();
-    }
-    text
 }
 
 /// Tells how a server ended that does not start: with its log, and whether the

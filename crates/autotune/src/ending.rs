@@ -1,10 +1,10 @@
 //! How a sweep ended: from the loop to the store, and from the store to what is
 //! shown later.
 
-use std::error::Error;
-use std::fmt::Write as _;
+use std::error::Error as _;
 
 use autotune_model::{DecisionKind, Endpoint, EnvValue, History, Login, StopReason};
+use autotune_process::causes;
 use autotune_report::Ending;
 use autotune_server::Redactor;
 use autotune_store::{LastEnd, RunEnd};
@@ -102,18 +102,6 @@ fn told(fault: &Fault) -> String {
         }
         None => format!("{text}: {causes}"),
     }
-}
-
-/// An error and its causes on one line.
-pub(crate) fn causes(first: &(dyn Error + 'static)) -> String {
-    let mut text = first.to_string();
-    let mut next = first.source();
-    while let Some(cause) = next {
-        // Writing to a String cannot fail.
-        write!(text, ": {cause}").unwrap_or_default();
-        next = cause.source();
-    }
-    text
 }
 
 /// Logs come without secrets already; the words of a program that failed to run

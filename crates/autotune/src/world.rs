@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use autotune_model::{Configuration, Confinement, CpuPlacement, ErrorCode, TrialRecord, TrialSpec};
+use autotune_process::causes;
 use autotune_sweep::{Fault, RunTrial};
 use autotune_trial::{TrialContext, TrialError, TrialEvent, Trials, Verified};
 
-use crate::ending::causes;
 use crate::failure::Failure;
 use crate::grid_file::Grid;
 use crate::host;

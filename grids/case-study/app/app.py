@@ -8,12 +8,14 @@ import hashlib
 import os
 import time
 
-from flask import Flask
+from flask import Flask, abort
 
 SHORTEN = float(os.environ.get("SHORTEN", "1"))
 # About a millisecond of one core of 2024; the same amount of work on every machine.
 ROUNDS_PER_MS = 2500
 KEPT_BYTES = 4096
+# Milliseconds by endpoint: what it computes first, how long it waits then, what it computes last.
+WORK = {1: (20, 80, 10), 2: (36, 165, 14), 3: (17, 50, 7), 4: (23, 115, 10)}
 
 app = Flask(__name__)
 
@@ -40,29 +42,11 @@ def keep(text):
     return len(kept)
 
 
-@app.get("/api/1")
-def api_1():
-    digest = compute(20)
-    wait(80)
-    return {"digest": digest + compute(10), "kept": keep(digest)}
-
-
-@app.get("/api/2")
-def api_2():
-    digest = compute(36)
-    wait(165)
-    return {"digest": digest + compute(14), "kept": keep(digest)}
-
-
-@app.get("/api/3")
-def api_3():
-    digest = compute(17)
-    wait(50)
-    return {"digest": digest + compute(7), "kept": keep(digest)}
-
-
-@app.get("/api/4")
-def api_4():
-    digest = compute(23)
-    wait(115)
-    return {"digest": digest + compute(10), "kept": keep(digest)}
+@app.get("/api/<int:number>")
+def api(number):
+    if number not in WORK:
+        abort(404)
+    first, pause, last = WORK[number]
+    digest = compute(first)
+    wait(pause)
+    return {"digest": digest + compute(last), "kept": keep(digest)}

@@ -9,7 +9,7 @@ use autotune_model::{Bytes, Confinement, Enforcement, HostLimits, LimitMeans, Se
 use super::group::Group;
 use super::leftover::name_of;
 use crate::clock;
-use crate::error::{LaunchStep, ProcessError};
+use crate::error::{LaunchStep, ProcessError, causes};
 use crate::launch::{Ipc, Launch};
 use crate::marker::Marker;
 use crate::run::run_to_end;
@@ -90,22 +90,12 @@ async fn try_means(
             ..
         }) => Ok(None),
         Err(error @ (ProcessError::Launch { .. } | ProcessError::NoScope { .. })) => {
-            Ok(Some(chain(&error)))
+            Ok(Some(causes(&error)))
         }
         // What was to become the supervisor ended: the tool's way to say no.
         Err(error @ ProcessError::SupervisorLost { .. }) if means == LimitMeans::SystemdScope => {
-            Ok(Some(chain(&error)))
+            Ok(Some(causes(&error)))
         }
         Err(error) => Err(error),
     }
-}
-
-fn chain(error: &ProcessError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        text.push_str(&format!(": {next}"));
-        cause = next.source();
-    }
-    text
 }

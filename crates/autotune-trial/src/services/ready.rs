@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use autotune_model::text::Row;
 use autotune_model::{Endpoint, Filling, LoginSession, Peer, Service, ServiceName, ServiceReady};
-use autotune_process::{ExitStatus, ProcessError, ProcessEvent, RunAs, Supervised};
+use autotune_process::{ExitStatus, ProcessError, ProcessEvent, RunAs, Supervised, causes};
 use autotune_server::{Command, Question, Readiness};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
@@ -20,7 +20,6 @@ use crate::port::{is_listened_on, may_meet_itself};
 use crate::prepare::{Question as Tool, Trials, end};
 use crate::reach::Reach;
 use crate::session::stopped;
-use crate::verify::chain;
 
 /// How long a service may take until it can be used.
 const READY_LIMIT: Duration = Duration::from_secs(60);
@@ -137,7 +136,7 @@ impl Trials {
                     format!("`{line}` ended with {}: {said}", end(&finished))
                 }
                 Err(TrialError::Process(error @ ProcessError::Launch { .. })) => {
-                    return Err(NotReady::Unaskable(chain(&error)));
+                    return Err(NotReady::Unaskable(causes(&error)));
                 }
                 Err(error) => return Err(NotReady::Other(error)),
             };

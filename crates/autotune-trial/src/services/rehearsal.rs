@@ -10,7 +10,6 @@ use autotune_server::{Question, Redactor, render_service_setup};
 use super::ready::{Asking, path_question};
 use super::{ServiceOrders, of_user};
 use crate::error::TrialError;
-use crate::key::cache_key;
 use crate::prepare::Trials;
 
 /// What the start of a service would do.
@@ -54,18 +53,11 @@ impl Trials {
         for service in self.context.services.clone() {
             let mut prepared = self.describe_service(&service)?;
             let building = prepared.building();
-            let key = cache_key(building.dir, building.steps, "").map_err(TrialError::file(
-                "read the files that `setup` names in",
-                building.dir,
-            ))?;
-            let cache = building.root.join(key);
+            let cache = building.cache("")?;
             let of_user = of_user(prepared.user.as_ref());
             let rendering = self.service_rendering(&service, &of_user);
             let render = |cache: &Path| render_service_setup(rendering, cache);
-            let log = cache.with_extension("log");
-            let steps = building.steps(&cache, &render)?;
-            let step = |command| self.tool(&building.question(command, &log));
-            let setup: Vec<Launch> = steps.iter().map(step).collect();
+            let setup = self.rehearse_steps(building, (&cache, &render))?;
             prepared.cache = cache;
             let orders = self.service_orders(&prepared)?;
             let asking = Asking {

@@ -173,9 +173,7 @@ async fn launch_in(
 fn judged(state: &HostState, grid: &Grid, (placement, confinement): On<'_>) -> Vec<Problem> {
     let all = grid.configurations();
     // A trial under the surge opens more of them.
-    let load = &grid.file.load;
-    let surge = grid.file.objective.surge;
-    let most = surge.map_or_else(|| load.clone(), |surge| load.surged(surge));
+    let most = grid.file.load.surged(grid.file.objective.surge);
     let connections = all.iter().filter_map(|configuration| {
         let mut variants = grid.variants.iter();
         let (_, profile) = variants.find(|(name, _)| name == configuration.variant())?;

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use autotune_model::{
-    Configuration, LoadShape, Outcome, Seed, ServiceRecord, Stage, TrialKey, TrialRecord,
-    TrialSpec, whole_seconds,
+    Configuration, LoadShape, Outcome, Seed, ServiceRecord, Stage, TrialKey, TrialRecord, TrialSpec,
 };
 use autotune_report::{connections_in_words, load_in_words};
+use autotune_search::trial_length;
 use autotune_sweep::{Fault, RunTrial};
 use autotune_trial::TrialError;
 
@@ -106,28 +106,16 @@ fn failed(fault: Fault, grid: &Grid) -> Failure {
 
 /// How long the load is, and the part of it that does not count.
 fn times(load: &LoadShape, seconds: Option<u64>) -> Result<(Duration, Duration), Failure> {
-    if let Some(fixed) = load.fixed_length().zip(load.fixed_warm_up()) {
-        return match seconds {
-            None => Ok(fixed),
-            Some(_) => {
-                let what = "the steps of the load decide how long it is";
-                Err(Failure::usage(what).hint("leave out --seconds"))
-            }
-        };
+    let given = match (load.fixed_length(), load.unseen_length()) {
+        (Some(_), _) => Some("the steps of the load decide how long it is"),
+        (None, Some(_)) => Some("the load ends when its users have made their loops"),
+        (None, None) => None,
+    };
+    if let Some(what) = given.filter(|_| seconds.is_some()) {
+        return Err(Failure::usage(what).hint("leave out --seconds"));
     }
-    if let Some(unseen) = load.unseen_length() {
-        return match seconds {
-            None => Ok(unseen),
-            Some(_) => {
-                let what = "the load ends when its users have made their loops";
-                Err(Failure::usage(what).hint("leave out --seconds"))
-            }
-        };
-    }
-    let seconds = seconds.unwrap_or(DEFAULT_SECONDS);
-    let ramp = whole_seconds(load.ramp());
-    let warm_up = Duration::from_secs((seconds / 10).max(1));
-    Ok((Duration::from_secs(seconds) + ramp, warm_up + ramp))
+    let wanted = Duration::from_secs(seconds.unwrap_or(DEFAULT_SECONDS));
+    Ok(trial_length(load, wanted))
 }
 
 /// The configuration that the argument means.

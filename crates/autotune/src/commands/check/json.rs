@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use autotune_model::{Bytes, Confinement, CpuQuota, ErrorCode, Expect, JsonExpect, LimitMeans};
-use autotune_report::{connections_in_words, load_in_words};
+use autotune_model::{ErrorCode, Expect, JsonExpect};
+use autotune_report::{HostLimitsRecord, connections_in_words, load_in_words};
 use autotune_trial::{ServiceUp, Verified};
 use serde::Serialize;
 
@@ -202,19 +202,8 @@ struct HostRecord<'a> {
     server_cpu_set: Option<&'a [usize]>,
     generator_cpu_set: Option<&'a [usize]>,
     /// `None` without `[limits]`.
-    limits: Option<LimitsRecord<'a>>,
+    limits: Option<HostLimitsRecord<'a>>,
     problems: Vec<ProblemRecord<'a>>,
-}
-
-/// As `host_limits` of a verdict.
-#[derive(Serialize)]
-struct LimitsRecord<'a> {
-    memory_bytes: Option<u64>,
-    cpus: Option<f64>,
-    open_files: Option<u64>,
-    enforced: bool,
-    enforced_by: Option<&'static str>,
-    not_enforced_because: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -396,19 +385,6 @@ fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e3).round() / 1e3
 }
 
-fn limits(confinement: &Confinement) -> Option<LimitsRecord<'_>> {
-    let limits = &confinement.limits;
-    let refusal = confinement.enforcement.refusal();
-    (!limits.is_empty()).then(|| LimitsRecord {
-        memory_bytes: limits.memory.map(Bytes::get),
-        cpus: limits.cpus.map(CpuQuota::cpus),
-        open_files: limits.files,
-        enforced: refusal.is_none(),
-        enforced_by: confinement.enforcement.means().map(LimitMeans::as_str),
-        not_enforced_because: refusal,
-    })
-}
-
 fn host<'a>(checked: &'a Checked<'_>) -> HostRecord<'a> {
     let placement = checked.placement;
     let problems = checked.problems.iter().map(|one| ProblemRecord {
@@ -420,7 +396,7 @@ fn host<'a>(checked: &'a Checked<'_>) -> HostRecord<'a> {
         server_cpus: placement.cores,
         server_cpu_set: placement.server.as_ref().map(|set| set.as_slice()),
         generator_cpu_set: placement.generator.as_ref().map(|set| set.as_slice()),
-        limits: limits(checked.confinement),
+        limits: HostLimitsRecord::of(checked.confinement),
         problems: problems.collect(),
     }
 }
