@@ -81,6 +81,15 @@ impl EnvValue {
         Ok(())
     }
 
+    /// The text, where it must reach neither store, log nor report.
+    pub fn secret<'a>(&'a self, variable: impl Fn(&str) -> Option<&'a str>) -> Option<&'a str> {
+        match self {
+            Self::Text(_) | Self::FromEnv { secret: false, .. } => None,
+            Self::FromEnv { name, secret: true } => variable(name),
+            Self::Secret(text) => Some(text.expose()),
+        }
+    }
+
     /// The text, where it needs not be taken from the environment first.
     pub fn known(&self) -> Option<&str> {
         match self {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use autotune_model::{
     Bytes, Confinement, ConnectionPolicy, CpuPlacement, CpuSet, DataTable, Endpoint, EndpointName,
-    EnvValue, Label, Login, ParamName, Profile, ServerVariant, Service, ServiceName,
+    Label, Login, ParamName, Profile, ServerVariant, Service, ServiceName,
 };
 
 use crate::error::Part;
@@ -68,13 +68,8 @@ impl TrialContext {
         let of_servers = self.variants.iter().flat_map(|(variant, _)| &variant.env);
         let of_services = self.services.iter().flat_map(|service| &service.env);
         let all = of_servers.chain(of_services);
-        all.filter_map(|(_, value)| match value {
-            EnvValue::Text(_) | EnvValue::FromEnv { secret: false, .. } => None,
-            EnvValue::FromEnv { name, secret: true } => {
-                self.environment.get(name).map(String::as_str)
-            }
-            EnvValue::Secret(text) => Some(text.expose().as_str()),
-        })
+        let variable = |name: &str| self.environment.get(name).map(String::as_str);
+        all.filter_map(move |(_, value)| value.secret(variable))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::error::Error as _;
 
-use autotune_model::{DecisionKind, Endpoint, EnvValue, History, Login, StopReason};
+use autotune_model::{DecisionKind, Endpoint, History, Login, StopReason};
 use autotune_process::causes;
 use autotune_report::Ending;
 use autotune_server::Redactor;
@@ -11,6 +11,7 @@ use autotune_store::{LastEnd, RunEnd};
 use autotune_sweep::{Ended, Fault};
 
 use crate::grid_file::Grid;
+use crate::world::environment;
 
 /// How a fault leads over to the log of a server.
 const LOG_FOLLOWS: &str = "; the end of its log:";
@@ -109,18 +110,13 @@ fn told(fault: &Fault) -> String {
 fn redactor(grid: &Grid) -> Redactor {
     let of_servers = grid.file.variants.iter().flat_map(|variant| &variant.env);
     let of_services = grid.file.services.iter().flat_map(|service| &service.env);
-    let of_env: Vec<String> = of_servers
-        .chain(of_services)
-        .filter_map(|(_, value)| match value {
-            EnvValue::Text(_) | EnvValue::FromEnv { secret: false, .. } => None,
-            EnvValue::FromEnv { name, secret: true } => std::env::var(name).ok(),
-            EnvValue::Secret(text) => Some(text.expose().clone()),
-        })
-        .collect();
+    let environment = environment();
+    let variable = |name: &str| environment.get(name).map(String::as_str);
+    let of_env = of_servers.chain(of_services);
+    let of_env = of_env.filter_map(|(_, value)| value.secret(variable));
     let of_endpoints = grid.file.endpoints.iter().flat_map(Endpoint::secrets);
     let of_login = grid.file.login.iter().flat_map(Login::secrets);
-    let all = of_env.iter().map(String::as_str).chain(of_endpoints);
-    Redactor::new(all.chain(of_login))
+    Redactor::new(of_env.chain(of_endpoints).chain(of_login))
 }
 
 #[cfg(test)]
